@@ -1,0 +1,49 @@
+# Two commands do everything: `make drill` and `make test`. Both install what they need, once.
+# The venv is remade when the lock changes; system packages are asked for only when one is missing.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: drill test test-fast check lint fix lock setup clean
+
+drill: setup
+	$(BIN)/calldrill run $(DRILL) $(ARGS)
+
+test: setup check
+	$(BIN)/pytest $(ARGS)
+
+test-fast: setup
+	$(BIN)/pytest -m "not lab and not browser and not slow" $(ARGS)
+
+check: lint
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+fix: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+setup: $(STAMP)
+	@sh setup/system-packages.sh
+
+# The stamp is written last, so an interrupted installation is done again.
+$(STAMP): requirements.lock pyproject.toml
+	@sh setup/system-packages.sh
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+# Needs uv; names no registry host, so any mirror serves.
+lock:
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --no-annotate --group dev pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

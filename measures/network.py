@@ -1,0 +1,132 @@
+"""What is done to a network, and the proof that it was done.
+
+An `Impairment` acts on one direction of a path; a `Profile` is a pair of them with the source of its
+figures. `NetworkAction` is a line of a timeline as it was asked, `NetworkEvent` the same as it took hold.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import msgspec
+
+
+class RandomLoss(msgspec.Struct, frozen=True, tag="random"):
+    """Independent loss of ``pct`` percent of packets."""
+
+    pct: float
+
+
+class BurstyLoss(msgspec.Struct, frozen=True, tag="bursty"):
+    """Loss as a person knows it: its mean, and the mean length of a burst in packets."""
+
+    mean_pct: float
+    burst_packets: float
+
+
+class GilbertElliottLoss(msgspec.Struct, frozen=True, tag="gilbert-elliott"):
+    """The four parameters as tc-netem takes them, in percent (p, r: transitions; 1-h, 1-k: loss in bad, good)."""
+
+    p_pct: float
+    r_pct: float
+    loss_bad_pct: float = 100.0
+    loss_good_pct: float = 0.0
+
+
+Loss = RandomLoss | BurstyLoss | GilbertElliottLoss
+DelayDistribution = Literal["uniform", "normal", "pareto", "paretonormal"]
+
+
+@dataclass(frozen=True, slots=True)
+class Impairment:
+    """What one direction of a path does to packets. Zero or None means: nothing of that kind."""
+
+    delay_ms: float = 0.0
+    jitter_ms: float = 0.0
+    distribution: DelayDistribution = "normal"
+    loss: Loss | None = None
+    duplicate_pct: float = 0.0
+    reorder_pct: float = 0.0
+    corrupt_pct: float = 0.0
+    rate_kbit: float | None = None
+    queue_packets: int | None = None
+    keep_order: bool = True
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A named pair of impairments; ``up`` is from the caller to the server. ``source`` cites the figures."""
+
+    name: str
+    up: Impairment
+    down: Impairment
+    source: str
+
+
+ActionKind = Literal["profile", "outage", "nat-rebind"]
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkAction:
+    """One line of a timeline: at ``at_s`` after the first call was due, do ``kind`` (for ``duration_s``)."""
+
+    at_s: float
+    kind: ActionKind
+    duration_s: float | None = None
+    profile: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkEvent:
+    """A change of the network as it took hold.
+
+    ``commanded_ns`` is when the command was sent, ``held_ns`` when it was confirmed; the truth lies between.
+    ``stage`` is ``begin``/``end`` for what lasts and ``point`` for what does not.
+    """
+
+    name: str
+    stage: Literal["begin", "end", "point"]
+    commanded_ns: int
+    held_ns: int
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EchoFigures:
+    """What a train of echo packets saw: counts, and round-trip times in milliseconds (None when all were lost)."""
+
+    sent: int
+    received: int
+    rtt_min_ms: float | None
+    rtt_p50_ms: float | None
+    rtt_mean_ms: float | None
+    rtt_sd_ms: float | None
+    rtt_max_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProofCheck:
+    """One figure of the proof: what was asked for, the interval it may lie in, what was observed."""
+
+    name: str
+    asked: str
+    low: float
+    high: float
+    observed: float | None
+    passed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LabProof:
+    """Evidence that an impairment bites: the qdisc read back from the kernel, and the path before and after."""
+
+    backend: str
+    backend_detail: str
+    profile: Profile
+    devices: tuple[str, ...]
+    qdiscs: tuple[str, ...]
+    baseline: EchoFigures
+    impaired: EchoFigures
+    checks: tuple[ProofCheck, ...]
+    passed: bool
+    notes: tuple[str, ...] = field(default=())

@@ -1,0 +1,85 @@
+"""``run.json``: the one document of a run, versioned.
+
+It is written twice: at the start with status ``running`` (so that a killed run can still be told), and at the end
+from the records alone. The exit code follows from it: 0 passed, 3 not enough evidence, 99 a threshold failed.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from measures.clock import Instant
+from measures.distribution import Distribution
+from measures.host import Host, SelfCheck
+from measures.network import LabProof
+from measures.probe import ProbeResult
+from measures.threshold import Verdict
+
+SCHEMA_VERSION = 1
+
+Status = Literal["running", "finished", "interrupted", "aborted"]
+RunOutcome = Literal["passed", "failed", "not enough evidence"]
+
+EXIT_PASSED = 0
+EXIT_COULD_NOT_RUN = 1
+EXIT_BAD_INPUT = 2
+EXIT_NOT_ENOUGH_EVIDENCE = 3
+EXIT_THRESHOLD_FAILED = 99
+EXIT_INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Everything about a run but its raw records. ``drill`` is the drill file as resolved, defaults filled in."""
+
+    schema_version: int
+    run_id: str
+    status: Status
+    started: Instant
+    ended: Instant | None
+    versions: dict[str, str]
+    host: Host
+    drill: dict[str, Any]
+    outcome: RunOutcome | None = None
+    reason: str = ""
+    proofs: tuple[LabProof, ...] = ()
+    results: tuple[ProbeResult, ...] = ()
+    distributions: tuple[Distribution, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    selfcheck: tuple[SelfCheck, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+
+def outcome_of(
+    verdicts: tuple[Verdict, ...], selfcheck: tuple[SelfCheck, ...], status: Status
+) -> tuple[RunOutcome, str]:
+    """The run's outcome and why, from its parts.
+
+    A failed threshold fails the run, unless the generator was the bottleneck: then nothing is proved either way.
+    """
+    limited = [check for check in selfcheck if check.generator_limited]
+    if limited:
+        return (
+            "not enough evidence",
+            f"the generator limited the run ({limited[0].source}: {limited[0].reason})",
+        )
+    failed = [verdict for verdict in verdicts if verdict.outcome == "failed"]
+    if failed:
+        return "failed", f"{len(failed)} of {len(verdicts)} checks failed"
+    if status != "finished":
+        return "not enough evidence", f"the run was {status} before it ended"
+    unsure = [verdict for verdict in verdicts if verdict.outcome == "not enough data"]
+    if unsure:
+        return "not enough evidence", f"{len(unsure)} of {len(verdicts)} checks had not enough data"
+    if not verdicts:
+        return "not enough evidence", "the drill has no checks"
+    return "passed", f"all {len(verdicts)} checks passed"
+
+
+def exit_code(run: Run) -> int:
+    """The process's exit code for a judged run."""
+    if run.status == "interrupted":
+        return EXIT_INTERRUPTED
+    if run.status == "aborted":
+        return EXIT_COULD_NOT_RUN
+    codes = {"passed": EXIT_PASSED, "failed": EXIT_THRESHOLD_FAILED}
+    return codes.get(run.outcome or "", EXIT_NOT_ENOUGH_EVIDENCE)
