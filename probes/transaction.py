@@ -1,0 +1,75 @@
+"""One question and its answer over a link, with the retransmissions of RFC 8489 section 6.2.1.
+
+Over UDP the question goes out at 0, 500, 1500, 3500, 7500 … ms until it is answered or the time is up; over a
+stream it goes out once. Every transmission's true send time is kept. A round trip is told only where it is certain
+which transmission was answered (Karn's rule): a question that may be asked anew with a transaction id of its own
+(Binding) always can tell; one that must be repeated unchanged (Allocate) can tell only if it was sent once.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import Generic, TypeVar
+
+from measures.clock import NS_PER_S
+from probes.transport import Link
+
+RTO_S = 0.5
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[T]):
+    """What came back. ``rtt_ns`` is None where the transmission that was answered cannot be known."""
+
+    value: T
+    transmissions: int
+    rtt_ns: int | None
+
+
+def retransmit_delays_s(rto_s: float = RTO_S) -> Iterator[float]:
+    """How long to wait for an answer after each transmission: the RTO, doubled each time."""
+    for n in count():
+        yield rto_s * 2**n
+
+
+async def ask(
+    link: Link,
+    question: Callable[[], tuple[bytes, bytes]],
+    accept: Callable[[bytes], tuple[bytes, T] | None],
+    timeout_s: float,
+) -> Answer[T]:
+    """Send ``question()`` (transaction id, bytes) until ``accept`` takes a frame for (transaction id, value).
+
+    Raises `TimeoutError` after ``timeout_s``, and whatever the link or ``accept`` raise.
+    """
+    sent: dict[bytes, list[int]] = {}
+    deadline = time.monotonic_ns() + int(timeout_s * NS_PER_S)
+    for delay_s in retransmit_delays_s():
+        transaction_id, data = question()
+        sent.setdefault(transaction_id, []).append(link.send(data))
+        left_s = (deadline - time.monotonic_ns()) / NS_PER_S
+        wait_s = left_s if link.reliable else min(delay_s, left_s)
+        try:
+            async with asyncio.timeout(max(wait_s, 0.0)):
+                return await _next_answer(link, accept, sent)
+        except TimeoutError:
+            if time.monotonic_ns() >= deadline or link.reliable:
+                raise
+    raise AssertionError("the delays never end")
+
+
+async def _next_answer(
+    link: Link, accept: Callable[[bytes], tuple[bytes, T] | None], sent: dict[bytes, list[int]]
+) -> Answer[T]:
+    while True:
+        data, received_ns = await link.receive()
+        taken = accept(data)
+        if taken is None:
+            continue
+        transaction_id, value = taken
+        times = sent[transaction_id]
+        rtt_ns = received_ns - times[0] if len(times) == 1 else None
+        return Answer(value, sum(map(len, sent.values())), rtt_ns)
