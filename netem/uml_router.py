@@ -1,0 +1,162 @@
+"""The router where the host's kernel has no netem: a user-mode Linux, an ordinary process that is a kernel.
+
+It boots in about two seconds from the host's own file system, read-only, with `uml_init.sh` as its only
+program; its console is a pair of pipes (`Console`), its two network devices are taps. A tap is made in the
+cage's root namespace, opened by UML, and then moved to where it belongs: the open file follows it.
+
+On CPUs with AMX it needs `uml_ptrace.c` preloaded (see there), which is compiled on the spot.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from netem.commands import Runner, find, run, search_path
+from netem.console import Console
+from netem.errors import HostLacksError, LabBrokeError
+from netem.topology import NAT, NAT_OUTSIDE, ROUTER_SERVER_MAC, ROUTER_WAN_MAC, SERVER, SERVER_DEVICE
+
+MODULES = Path("/usr/lib/uml/modules")
+HERE = Path(__file__).parent
+WHO = "the user-mode Linux router"
+MEMORY = "96M"
+BOOT_S = 30.0
+ANSWER_S = 10.0
+GOODBYE_S = 5.0
+BOOTS = 2
+
+
+def find_netem_module(modules: Path = MODULES) -> Path:
+    """The sch_netem module of the newest installed UML, or HostLacksError."""
+    found = sorted(modules.glob("*/kernel/net/sched/sch_netem.ko*"))
+    if not found:
+        raise HostLacksError(f"no sch_netem module under {modules}: reinstall user-mode-linux")
+    return found[-1]
+
+
+def needs_shim(cpuinfo: str) -> bool:
+    """Whether /proc/cpuinfo tells of AMX."""
+    return " amx_tile" in cpuinfo
+
+
+def kernel_arguments(home: Path, mount: Path, module: Path) -> list[str]:
+    """The command line of the guest kernel. Unknown NAME=value pairs become the init script's environment."""
+    devices = ((NAT_OUTSIDE, ROUTER_WAN_MAC), (SERVER_DEVICE, ROUTER_SERVER_MAC))
+    return [
+        f"mem={MEMORY}",
+        "rootfstype=hostfs",
+        "rootflags=/",
+        "ro",
+        f"init={home / 'init'}",
+        "con=null",
+        "con0=fd:0,fd:1",
+        "umid=router",
+        f"uml_dir={home}/",
+        "quiet",
+        f"CALLDRILL_MOUNT={mount}",
+        f"CALLDRILL_NETEM={module}",
+        *(f"vec{n}:transport=tap,ifname={tap},depth=64,gro=0,mac={mac}" for n, (tap, mac) in enumerate(devices)),
+    ]
+
+
+class UmlShell:
+    """A `RouterShell` that is a user-mode Linux. ``shim`` forces the ptrace mend on or off; None: as needed."""
+
+    def __init__(self, runtime: Path, runner: Runner = run, shim: bool | None = None) -> None:
+        self._home = runtime / "uml"
+        self._run = runner
+        self._shim = shim
+        self._process: subprocess.Popen[bytes] | None = None
+        self._console: Console | None = None
+        self.boots = 0
+        self.name = "user-mode Linux router"
+        self.detail = "a user-mode Linux router with real sch_netem"
+        self.wan_device = "vec0"
+        self.server_device = "vec1"
+
+    def open(self) -> None:
+        """Boot, with one more attempt, and hand the taps to their namespaces."""
+        environment = {"TMPDIR": str(self._home), "PATH": search_path(), **self._prepare()}
+        for tap in (NAT_OUTSIDE, SERVER_DEVICE):
+            self._run(["ip", "tuntap", "add", tap, "mode", "tap"])
+        while True:
+            try:
+                self._boot(environment)
+                break
+            except LabBrokeError:
+                self._end()
+                if self.boots >= BOOTS:
+                    raise
+        release = self.run("uname -r").strip()
+        self.detail = f"a user-mode Linux {release} router with real sch_netem"
+        self._run(["ip", "link", "set", NAT_OUTSIDE, "netns", NAT])
+        self._run(["ip", "link", "set", SERVER_DEVICE, "netns", SERVER])
+
+    def run(self, line: str) -> str:
+        """One shell line in the guest."""
+        if self._console is None:
+            raise LabBrokeError(f"{WHO} is not running")
+        return self._console.command(f"{{ {line}; }} 2>&1", ANSWER_S)
+
+    def close(self) -> None:
+        """End the process (it has nothing to save) and remove its files."""
+        self._end()
+        shutil.rmtree(self._home, ignore_errors=True)
+
+    def _prepare(self) -> dict[str, str]:
+        """Put what the guest needs into its directory; the environment that this asks for."""
+        self._home.mkdir(mode=0o700)
+        shutil.copyfile(HERE / "uml_init.sh", self._home / "init")
+        shutil.copyfile(find("mount"), self._home / "mount")
+        for program in ("init", "mount"):
+            (self._home / program).chmod(0o755)
+        shim = needs_shim(Path("/proc/cpuinfo").read_text()) if self._shim is None else self._shim
+        return {"LD_PRELOAD": str(compile_shim(self._home, self._run))} if shim else {}
+
+    def _boot(self, environment: dict[str, str]) -> None:
+        self.boots += 1
+        arguments = kernel_arguments(self._home, self._home / "mount", find_netem_module())
+        process = self._process = _spawn([find("linux.uml"), *arguments], environment)
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._console = Console(process.stdout.fileno(), process.stdin.fileno(), WHO)
+        self._console.wait_ready(BOOT_S)
+
+    def _end(self) -> None:
+        process, self._process, self._console = self._process, None, None
+        if process is None:
+            return
+        # Its own process group: the guest's programs are host processes too.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(GOODBYE_S)
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+
+def compile_shim(directory: Path, runner: Runner = run) -> Path:
+    """Build the ptrace mend; HostLacksError when there is no C compiler."""
+    target = directory / "uml_ptrace.so"
+    try:
+        compiler = find("cc")
+    except HostLacksError as error:
+        raise HostLacksError(f"this CPU has AMX, so {WHO} needs a small shim compiled, and {error}") from None
+    runner([compiler, "-shared", "-fPIC", "-O2", "-o", str(target), str(HERE / "uml_ptrace.c"), "-ldl"])
+    return target
+
+
+def _spawn(argv: Sequence[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        argv,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        bufsize=0,
+        env=environment,
+        start_new_session=True,
+    )
