@@ -55,8 +55,13 @@ class Distribution:
         lost: int = 0,
         labels: dict[str, str] | None = None,
     ) -> "Distribution":
-        """Summarise ``values`` (any order, no NaN); an empty sequence gives a distribution of Nones."""
+        """Summarise ``values`` (any order); an empty sequence gives a distribution of Nones.
+
+        Raises `ValueError` for a value that is not finite: what is missing is counted in ``lost``, not put in.
+        """
         ordered = np.sort(np.asarray(values, dtype=np.float64))
+        if not np.isfinite(ordered).all():
+            raise ValueError(f"{metric}: values must be finite; count missing ones in lost")
         if len(ordered) == 0:
             return cls(metric, unit, 0, lost, None, None, None, None, None, None, None, {}, labels=labels)
         p50, p75, p95, p99 = (quantile(ordered, p) for p in QUANTILES)

@@ -106,12 +106,15 @@ class EchoFigures:
 
 @dataclass(frozen=True, slots=True)
 class ProofCheck:
-    """One figure of the proof: what was asked for, the interval it may lie in, what was observed."""
+    """One figure of the proof: what was asked for, the interval it may lie in, what was observed.
+
+    A bound of None is no bound. JSON has no infinity: an infinite bound is written as null and read back as None.
+    """
 
     name: str
     asked: str
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     observed: float | None
     passed: bool
 

@@ -60,7 +60,9 @@ class BadLine:
 
 _encoder = msgspec.json.Encoder()
 _line_decoder = msgspec.json.Decoder(_Line)
-_decoders: dict[str, msgspec.json.Decoder[Record]] = {kind: msgspec.json.Decoder(kind_type) for kind, kind_type in KINDS.items()}
+_decoders: dict[str, msgspec.json.Decoder[Record]] = {
+    kind: msgspec.json.Decoder(kind_type) for kind, kind_type in KINDS.items()
+}
 
 
 def encode_record(record: Record) -> bytes:
@@ -83,5 +85,5 @@ def decode_records(lines: Iterable[bytes]) -> Iterator[Record | BadLine]:
     for number, line in enumerate(lines, start=1):
         try:
             yield decode_record(line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             yield BadLine(number, str(error))

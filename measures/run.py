@@ -49,6 +49,13 @@ class Run:
     notes: tuple[str, ...] = field(default=())
 
 
+_UNFINISHED: dict[Status, str] = {
+    "running": "the run never told its end: it still goes on, or it was killed",
+    "interrupted": "the run was interrupted before its end",
+    "aborted": "the run was aborted before its end",
+}
+
+
 def outcome_of(
     verdicts: tuple[Verdict, ...], selfcheck: tuple[SelfCheck, ...], status: Status
 ) -> tuple[RunOutcome, str]:
@@ -64,15 +71,19 @@ def outcome_of(
         )
     failed = [verdict for verdict in verdicts if verdict.outcome == "failed"]
     if failed:
-        return "failed", f"{len(failed)} of {len(verdicts)} checks failed"
+        return "failed", f"{len(failed)} of {_checks(len(verdicts))} failed"
     if status != "finished":
-        return "not enough evidence", f"the run was {status} before it ended"
+        return "not enough evidence", _UNFINISHED[status]
     unsure = [verdict for verdict in verdicts if verdict.outcome == "not enough data"]
     if unsure:
-        return "not enough evidence", f"{len(unsure)} of {len(verdicts)} checks had not enough data"
+        return "not enough evidence", f"{len(unsure)} of {_checks(len(verdicts))} had not enough data"
     if not verdicts:
         return "not enough evidence", "the drill has no checks"
-    return "passed", f"all {len(verdicts)} checks passed"
+    return "passed", f"{'all ' * (len(verdicts) > 1)}{_checks(len(verdicts))} passed"
+
+
+def _checks(number: int) -> str:
+    return f"{number} check" if number == 1 else f"{number} checks"
 
 
 def exit_code(run: Run) -> int:

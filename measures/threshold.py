@@ -5,15 +5,22 @@ It is judged with the uncertainty of the figure:
 
 * ``p(x)``, ``med``, ``rate`` estimate a property of the population, so they carry a 95 % interval. The verdict
   is *passed* only when the whole interval satisfies the limit, *failed* only when none of it does, and
-  otherwise *not enough data*.
+  otherwise *not enough data*. A bound that n values cannot give lies at infinity.
 * ``count``, ``min``, ``max``, ``value`` are facts about this run and are compared as they are.
-* Where there is nothing to judge, or values are missing in a trend, the verdict is never *passed*: a missing
-  value could have been anything, so it is counted as worse than every limit.
+* Where there is nothing to judge, the verdict is *not enough data*.
+
+What is missing never helps a verdict, and each kind says how:
+
+* in a trend it is counted as worse than every limit (RFC 2681 section 4.1 does so with lost packets): a
+  quantile passes only when it would pass whatever the missing values were, and ``max`` and ``min`` fail;
+* in a rate it widens the interval to what it could have been, all failures or all successes;
+* in a counter it leaves a range, and a limit that cuts the range has *not enough data*.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Literal
 
 import numpy as np
@@ -36,11 +43,13 @@ _AGGREGATES: dict[str, tuple[str, ...]] = {
     "counter": ("count",),
     "gauge": ("value",),
 }
-_UNIT_SCALE: dict[str, dict[str, float]] = {
-    "ms": {"": 1.0, "ms": 1.0, "s": 1000.0},
-    "MB": {"": 1.0, "MB": 1.0, "GB": 1000.0},
-    "": {"": 1.0},
+# Decimal, because a limit is what the sentence says: 7 * 0.01 is not 0.07, and `rate < 7 %` must fail at 7 of 100.
+_UNIT_SCALE: dict[str, dict[str, Decimal]] = {
+    "ms": {"": Decimal(1), "ms": Decimal(1), "s": Decimal(1000)},
+    "MB": {"": Decimal(1), "MB": Decimal(1), "GB": Decimal(1000)},
+    "": {"": Decimal(1)},
 }
+_RATE_SCALE: dict[str, Decimal] = {"": Decimal(1), "%": Decimal("0.01")}
 
 
 class ThresholdError(ValueError):
@@ -58,9 +67,10 @@ class Threshold:
     labels: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        declared = metric(self.metric)
-        limit = f"{self.limit * 100:g} %" if declared.kind == "rate" else f"{self.limit:g} {declared.unit}".strip()
-        return f"{self.aggregate} {self.operator} {limit}"
+        limit, unit = Decimal(repr(self.limit)), _unit(metric(self.metric), self.aggregate)
+        if metric(self.metric).kind == "rate":
+            limit, unit = limit * 100, "%"
+        return f"{self.aggregate} {self.operator} {_plain(limit)} {unit}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +78,8 @@ class Observations:
     """All that was seen of one metric: values of a trend or gauge, or trials of a rate, or a count.
 
     ``missing`` counts values that should be there and are not. For a rate ``successes`` of ``trials`` had the
-    property the metric names. A counter's ``count`` is None when nothing that could have counted ever ran.
+    property the metric names. A counter's ``count`` is None when nothing that could have counted ever ran, and its
+    ``trials`` tells how many could have counted.
     """
 
     values: Sequence[float] = ()
@@ -80,7 +91,10 @@ class Observations:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How a threshold came out. ``observed`` and ``ci95`` are in the metric's unit (rates as fractions)."""
+    """How a threshold came out. ``observed`` and ``ci95`` are in ``unit`` (rates as fractions, counts without one).
+
+    A bound of ``ci95`` is None where n values cannot give it, or where missing values put it at infinity.
+    """
 
     threshold: Threshold
     sentence: str
@@ -110,21 +124,28 @@ def parse_threshold(metric_name: str, sentence: str, labels: dict[str, str] | No
         )
     if match["p"] and not 0 < float(match["p"]) < 100:
         raise ThresholdError(f"{metric_name}: p({match['p']}) must lie between 0 and 100, both excluded")
-    scale = _scale(declared, match["unit"])
-    name = f"p({float(match['p']):g})" if match["p"] else match["aggregate"]
-    limit = float(match["number"]) * scale
+    name = f"p({_plain(Decimal(match['p']))})" if match["p"] else match["aggregate"]
+    limit = float(Decimal(match["number"]) * _scale(declared, name, match["unit"]))
+    if declared.kind == "rate" and not 0 <= limit <= 1:
+        raise ThresholdError(f"{metric_name}: {sentence!r} asks for a rate outside 0 to 100 %; was a % sign forgotten?")
     return Threshold(metric_name, name, match["operator"], limit, labels or {})  # type: ignore[arg-type]
 
 
-def _scale(declared: Metric, unit: str) -> float:
-    if declared.kind == "rate":
-        if unit in ("%", ""):
-            return 0.01 if unit == "%" else 1.0
-        raise ThresholdError(f"{declared.name}: a rate is given in % or as a fraction, not in {unit!r}")
-    scales = _UNIT_SCALE[declared.unit]
+def _plain(number: Decimal) -> str:
+    """A number as a person writes it: no exponent, no trailing zeros, no digit lost."""
+    return format(number.normalize() + 0, "f")
+
+
+def _unit(declared: Metric, aggregate: str) -> str:
+    """What the aggregate is measured in: how many values there are has no unit, whatever the values have."""
+    return "" if aggregate == "count" else declared.unit
+
+
+def _scale(declared: Metric, aggregate: str, unit: str) -> Decimal:
+    scales = _RATE_SCALE if declared.kind == "rate" else _UNIT_SCALE[_unit(declared, aggregate)]
     if unit not in scales:
         known = ", ".join(repr(u) for u in scales if u) or "no unit"
-        raise ThresholdError(f"{declared.name}: unit {unit!r} does not fit; use {known}")
+        raise ThresholdError(f"{declared.name}: unit {unit!r} does not fit {aggregate}; use {known}")
     return scales[unit]
 
 
@@ -142,11 +163,11 @@ def judge(threshold: Threshold, seen: Observations) -> Verdict:
     """The verdict of ``threshold`` on what was seen."""
     kind = metric(threshold.metric).kind
     if kind == "counter":
-        return _judge_fact(threshold, None if seen.count is None else float(seen.count), seen.count or 0, 0)
+        return _judge_counter(threshold, seen)
     if kind == "rate":
         return _judge_rate(threshold, seen)
     if threshold.aggregate in ("min", "max", "count", "value"):
-        return _judge_fact(threshold, _fact(threshold.aggregate, seen), len(seen.values), seen.missing)
+        return _judge_fact(threshold, seen)
     return _judge_quantile(threshold, seen)
 
 
@@ -154,8 +175,25 @@ def _verdict(
     threshold: Threshold, observed: float | None, ci95: Interval | None, n: int, missing: int,
     outcome: Outcome, reason: str,
 ) -> Verdict:  # fmt: skip
-    unit = metric(threshold.metric).unit
+    unit = _unit(metric(threshold.metric), threshold.aggregate)
     return Verdict(threshold, str(threshold), unit, observed, ci95, n, missing, outcome, reason)
+
+
+def _judge_counter(threshold: Threshold, seen: Observations) -> Verdict:
+    n = max(seen.trials, seen.count or 0)
+    if seen.count is None:
+        return _verdict(threshold, None, None, n, seen.missing, "not enough data", "nothing that could count ever ran")
+    could_be = range(seen.count, seen.count + seen.missing + 1)
+    holds = {_holds(float(count), threshold.operator, threshold.limit) for count in could_be}
+    outcome: Outcome = "not enough data"
+    if len(holds) == 1:
+        outcome = "passed" if holds.pop() else "failed"
+    reasons = {
+        "passed": "a fact of this run, no estimate",
+        "failed": "the observed value breaks the limit",
+        "not enough data": f"{seen.missing} more are unknown and could decide it either way",
+    }
+    return _verdict(threshold, float(seen.count), None, n, seen.missing, outcome, reasons[outcome])
 
 
 def _fact(aggregate: str, seen: Observations) -> float | None:
@@ -168,23 +206,37 @@ def _fact(aggregate: str, seen: Observations) -> float | None:
     return float(max(seen.values) if aggregate == "max" else seen.values[-1])
 
 
-def _judge_fact(threshold: Threshold, observed: float | None, n: int, missing: int) -> Verdict:
+def _could_break(threshold: Threshold) -> bool:
+    """Whether one more, very bad value could break a limit that holds: no maximum falls when a value is added."""
+    safe = {"max": (">", ">="), "min": ("<", "<=")}
+    return threshold.aggregate in safe and threshold.operator not in safe[threshold.aggregate]
+
+
+def _judge_fact(threshold: Threshold, seen: Observations) -> Verdict:
+    observed, n, missing = _fact(threshold.aggregate, seen), len(seen.values), seen.missing
+    if missing and _could_break(threshold) and (observed is None or _holds_for(threshold, observed)):
+        reason = (
+            f"{missing} {'value is' if missing == 1 else 'values are'} missing, which counts as worse than any limit"
+        )
+        return _verdict(threshold, observed, None, n, missing, "failed", reason)
     if observed is None:
         return _verdict(threshold, None, None, n, missing, "not enough data", "nothing was measured")
-    if not _holds(observed, threshold.operator, threshold.limit):
+    if not _holds_for(threshold, observed):
         return _verdict(threshold, observed, None, n, missing, "failed", "the observed value breaks the limit")
-    if missing and threshold.aggregate in ("max", "min"):
-        reason = f"{missing} values are missing and could break the limit"
-        return _verdict(threshold, observed, None, n, missing, "failed", reason)
     return _verdict(threshold, observed, None, n, missing, "passed", "a fact of this run, no estimate")
+
+
+def _holds_for(threshold: Threshold, value: float) -> bool:
+    return _holds(value, threshold.operator, threshold.limit)
 
 
 def _judge_rate(threshold: Threshold, seen: Observations) -> Verdict:
     if seen.trials == 0:
         return _verdict(threshold, None, None, 0, seen.missing, "not enough data", "nothing was tried")
-    observed = seen.successes / seen.trials
-    interval = proportion_interval(seen.successes, seen.trials)
-    return _by_interval(threshold, observed, interval, seen.trials, seen.missing)
+    total = seen.trials + seen.missing
+    low, _ = proportion_interval(seen.successes, total)
+    _, high = proportion_interval(seen.successes + seen.missing, total)
+    return _by_interval(threshold, seen.successes / seen.trials, (low, high), seen.trials, seen.missing)
 
 
 def _judge_quantile(threshold: Threshold, seen: Observations) -> Verdict:
@@ -201,17 +253,28 @@ def _judge_quantile(threshold: Threshold, seen: Observations) -> Verdict:
 
 
 def _by_interval(threshold: Threshold, observed: float, interval: Interval, n: int, missing: int) -> Verdict:
-    low, high = (None if bound is None or not np.isfinite(bound) else bound for bound in interval)
-    finite = observed if np.isfinite(observed) else None
-    bounds = [bound for bound in interval if bound is not None]
-    holds = [_holds(bound, threshold.operator, threshold.limit) for bound in bounds]
-    ends_known = len(bounds) == 2
-    if ends_known and all(holds):
-        outcome, reason = "passed", "the whole 95 % interval satisfies the limit"
-    elif ends_known and not any(holds):
-        outcome, reason = "failed", "the whole 95 % interval breaks the limit"
-    elif not ends_known:
-        outcome, reason = "not enough data", "too few values for a 95 % interval"
-    else:
-        outcome, reason = "not enough data", "the 95 % interval straddles the limit: more samples would tell"
-    return _verdict(threshold, finite, (low, high), n, missing, outcome, reason)  # type: ignore[arg-type]
+    low = -np.inf if interval[0] is None else interval[0]
+    high = np.inf if interval[1] is None else interval[1]
+    outcome = _interval_outcome(threshold, low, high)
+    shown = (low if np.isfinite(low) else None, high if np.isfinite(high) else None)
+    reason = _interval_reason(outcome, unbounded=None in interval, missing=missing)
+    return _verdict(threshold, observed if np.isfinite(observed) else None, shown, n, missing, outcome, reason)
+
+
+def _interval_outcome(threshold: Threshold, low: float, high: float) -> Outcome:
+    holds = {_holds_for(threshold, low), _holds_for(threshold, high)}
+    cuts = len(holds) == 2 or (threshold.operator == "==" and low <= threshold.limit <= high and low != high)
+    if cuts:
+        return "not enough data"
+    return "passed" if holds == {True} else "failed"
+
+
+def _interval_reason(outcome: Outcome, *, unbounded: bool, missing: int) -> str:
+    gone = f", {missing} missing counted as worse than any limit" if missing else ""
+    if outcome == "passed":
+        return "the whole 95 % interval satisfies the limit" + gone
+    if outcome == "failed":
+        return "the whole 95 % interval breaks the limit" + gone
+    if unbounded:
+        return "too few values for a 95 % interval" + gone
+    return "the 95 % interval straddles the limit: more samples would tell" + gone
