@@ -11,7 +11,8 @@ export PATH LC_ALL=C
 # printf and the answers must come back as written, and nothing is echoed.
 stty -echo -onlcr 2>/dev/null || true
 insmod "$CALLDRILL_NETEM"
-ip link set lo up
+# A device opens its tap when it is set up; only after that may the lab move the tap away.
+for device in lo vec0 vec1; do ip link set "$device" up; done
 echo "@@calldrill ready $(uname -r)"
 set +e
 while IFS=' ' read -r id line; do
