@@ -58,9 +58,7 @@ def run_in_cage(argv: Sequence[str]) -> int:
     reader, writer = os.pipe()
     with _Lifeline(writer) as lifeline, _handling(lifeline.pass_on):
         init = [sys.executable, "-I", "-S", cage_init.__file__, str(reader)]
-        process = subprocess.Popen(
-            [find("unshare"), *flags, *init, *argv], pass_fds=(reader,), start_new_session=True
-        )
+        process = subprocess.Popen([find("unshare"), *flags, *init, *argv], pass_fds=(reader,), start_new_session=True)
         os.close(reader)
         code = process.wait()
     if lifeline.cut_by_hand:

@@ -48,7 +48,9 @@ def find(program: str) -> str:
     found = shutil.which(program, path=search_path())
     if found is None:
         package = PACKAGES.get(program, program)
-        raise HostLacksError(f"{program} is not installed: install {package} (Debian/Ubuntu: apt-get install {package})")
+        raise HostLacksError(
+            f"{program} is not installed: install {package} (Debian/Ubuntu: apt-get install {package})"
+        )
     return found
 
 

@@ -52,11 +52,11 @@ class Namespace:
         """Run shell lines in here, stopping at the first that fails."""
         return runner(self.inside(["sh", "-ec", "\n".join(lines)]))
 
-    def run(self, argv: Sequence[str], **options: Any) -> "subprocess.CompletedProcess[Any]":
+    def run(self, argv: Sequence[str], **options: Any) -> "subprocess.CompletedProcess[Any]":  # noqa: ANN401
         """`subprocess.run` in here."""
         return subprocess.run(self.inside(argv), **options)  # noqa: PLW1510 - `check` is the caller's to say
 
-    def popen(self, argv: Sequence[str], **options: Any) -> "subprocess.Popen[Any]":
+    def popen(self, argv: Sequence[str], **options: Any) -> "subprocess.Popen[Any]":  # noqa: ANN401
         """`subprocess.Popen` in here; nsenter becomes the program, so the pid is the program's own."""
         return subprocess.Popen(self.inside(argv), **options)
 

@@ -16,7 +16,9 @@ ERRANT = "ERRANT, measured"
 LOADERO = "Loadero network conditions"
 
 
-def one_way(down_kbit: float, up_kbit: float, down_ms: float, up_ms: float, loss_pct: float = 0.0) -> tuple[Impairment, Impairment]:
+def one_way(
+    down_kbit: float, up_kbit: float, down_ms: float, up_ms: float, loss_pct: float = 0.0
+) -> tuple[Impairment, Impairment]:
     """Up and down from one-way delays."""
     loss = RandomLoss(loss_pct) if loss_pct else None
     up = Impairment(delay_ms=up_ms, rate_kbit=up_kbit, loss=loss)

@@ -1,0 +1,84 @@
+"""Does the impairment bite? The judgement, as rows a person can read: asked, allowed, observed. Pure.
+
+Each figure of an echo train must lie in its predicted interval plus the path's own baseline, widened by what a
+shared machine may add; the qdiscs read back must equal what was asked in every setting.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from measures.network import BurstyLoss, EchoFigures, GilbertElliottLoss, Impairment, Profile, ProofCheck
+from netem.prediction import Interval, Prediction
+from netem.readback import Qdisc, differences
+from netem.tc import mean_loss
+
+SLACK_MS = 2.0
+SLACK_SHARE = 0.05
+
+
+def checks(
+    profile: Profile, qdiscs: Sequence[Qdisc], predicted: Prediction, baseline: EchoFigures, seen: EchoFigures
+) -> tuple[ProofCheck, ...]:
+    """Every row of the proof."""
+    return (
+        *_settings(profile, qdiscs),
+        *_round_trips(profile, predicted, baseline, seen),
+        _loss(profile, predicted, seen),
+    )
+
+
+def describe(impairment: Impairment) -> str:
+    """One direction in words: what was asked of it."""
+    return ", ".join(_described(impairment)) or "nothing"
+
+
+def _described(asked: Impairment) -> Iterator[str]:
+    if asked.delay_ms or asked.jitter_ms:
+        jitter = f" ± {asked.jitter_ms:g} ms {asked.distribution}" if asked.jitter_ms else ""
+        yield f"{asked.delay_ms:g} ms{jitter}"
+    if asked.loss is not None:
+        yield f"{100 * mean_loss(asked.loss):.4g} % loss{_burst(asked)}"
+    for name in ("duplicate", "reorder", "corrupt"):
+        if pct := getattr(asked, f"{name}_pct"):
+            yield f"{pct:g} % {name}"
+    if asked.rate_kbit is not None:
+        yield f"{asked.rate_kbit:g} kbit/s"
+
+
+def _burst(asked: Impairment) -> str:
+    if isinstance(asked.loss, BurstyLoss):
+        return f" in bursts of {asked.loss.burst_packets:g}"
+    return " (Gilbert-Elliott)" if isinstance(asked.loss, GilbertElliottLoss) else ""
+
+
+def _settings(profile: Profile, qdiscs: Sequence[Qdisc]) -> Iterator[ProofCheck]:
+    for way, asked, found in zip(("up", "down"), (profile.up, profile.down), qdiscs, strict=True):
+        odd = differences(asked, found)
+        words = describe(asked) + (f"; but {'; '.join(odd)}" if odd else "")
+        yield ProofCheck(f"qdisc {way}: settings that differ", words, 0, 0, len(odd), not odd)
+
+
+def _round_trips(
+    profile: Profile, predicted: Prediction, baseline: EchoFigures, seen: EchoFigures
+) -> Iterator[ProofCheck]:
+    asked = f"up {describe(profile.up)}; down {describe(profile.down)}"
+    rest = baseline.rtt_p50_ms or 0.0
+    rows = (
+        ("round trip, median (ms)", predicted.rtt_p50_ms, rest, seen.rtt_p50_ms),
+        ("round trip, mean (ms)", predicted.rtt_mean_ms, rest, seen.rtt_mean_ms),
+        ("round trip, standard deviation (ms)", predicted.rtt_sd_ms, 0.0, seen.rtt_sd_ms),
+    )
+    for name, interval, added, observed in rows:
+        allowed = Interval(interval.low + added, interval.high + added).widened(SLACK_MS, SLACK_SHARE)
+        yield _row(name, asked, allowed, observed)
+
+
+def _loss(profile: Profile, predicted: Prediction, seen: EchoFigures) -> ProofCheck:
+    up, down = mean_loss(profile.up.loss), mean_loss(profile.down.loss)
+    both = 100 * (1 - (1 - up) * (1 - down))
+    asked = f"up {100 * up:g} %, down {100 * down:g} %: {both:.4g} % of {seen.sent} round trips"
+    return _row("round trips lost (packets)", asked, predicted.lost, seen.sent - seen.received)
+
+
+def _row(name: str, asked: str, allowed: Interval, observed: float | None) -> ProofCheck:
+    passed = observed is not None and allowed.low <= observed <= allowed.high
+    return ProofCheck(name, asked, round(allowed.low, 3), round(allowed.high, 3), observed, passed)
