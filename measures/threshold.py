@@ -191,7 +191,7 @@ def _judge_counter(threshold: Threshold, seen: Observations) -> Verdict:
     reasons = {
         "passed": "a fact of this run, no estimate",
         "failed": "the observed value breaks the limit",
-        "not enough data": f"{seen.missing} more are unknown and could decide it either way",
+        "not enough data": f"{seen.missing} more could not be told, and would decide it",
     }
     return _verdict(threshold, float(seen.count), None, n, seen.missing, outcome, reasons[outcome])
 

@@ -1,0 +1,110 @@
+"""The records of a run, sorted by kind, beside what the run had planned.
+
+Records come from several processes and in any order within a kind; here they are put in the order of time, so
+that everything made from them depends on what happened and not on who wrote first.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from measures.call import Call, CallEvent, CallQuality
+from measures.host import MemorySample, SelfCheck
+from measures.network import LabProof, NetworkEvent
+from measures.probe import ProbeResult
+from measures.record import BadLine, Note, Record
+from measures.run import Run
+from measures.sample import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the drill meant to do. ``complete``: the run went to its end, so what left no record never worked.
+
+    ``calls`` is None where the drill does not say; ``turns`` is the number planned for each call.
+    """
+
+    calls: int | None = None
+    turns: int | None = None
+    complete: bool = False
+
+    @classmethod
+    def of(cls, run: Run) -> "Plan":
+        """The plan of a run, from its drill as resolved."""
+        callers = run.drill.get("callers")
+        table: dict[str, Any] = callers if isinstance(callers, dict) else {}
+        turns = table.get("turns")
+        return cls(
+            calls=_whole(table.get("calls")),
+            turns=len(turns) if isinstance(turns, list) else _whole(turns),
+            complete=run.status == "finished",
+        )
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Harvest:
+    """Everything the raw records of a run say, each kind in the order of time."""
+
+    calls: tuple[Call, ...] = ()
+    events: tuple[CallEvent, ...] = ()
+    quality: tuple[CallQuality, ...] = ()
+    samples: tuple[Sample, ...] = ()
+    probes: tuple[ProbeResult, ...] = ()
+    memory: tuple[MemorySample, ...] = ()
+    network: tuple[NetworkEvent, ...] = ()
+    proofs: tuple[LabProof, ...] = ()
+    selfchecks: tuple[SelfCheck, ...] = ()
+    notes: tuple[Note, ...] = ()
+    bad_lines: tuple[BadLine, ...] = ()
+    plan: Plan = field(default_factory=Plan)
+
+    @property
+    def calls_unrecorded(self) -> int:
+        """Calls the drill planned of which there is no record."""
+        return max(0, (self.plan.calls or 0) - len(self.calls))
+
+    @property
+    def first_due_ns(self) -> int | None:
+        """When the first call was due: the zero of every time axis of a run with calls."""
+        return self.calls[0].due_ns if self.calls else None
+
+    @property
+    def zero_ns(self) -> int:
+        """The zero of the time axes: the first call's due time, or else the sampler's start, or the first record."""
+        starts = (
+            [call.due_ns for call in self.calls]
+            or [event.at_ns for event in self.events]
+            or [sample.due_ns for sample in self.samples]
+            or [sample.at_ns for sample in self.memory]
+            or [event.commanded_ns for event in self.network]
+        )
+        return min(starts, default=0)
+
+
+def harvest_of(records: Iterable[Record | BadLine], plan: Plan | None = None) -> Harvest:
+    """Sort ``records`` by kind and time."""
+    sheaves: dict[type, list[Any]] = {}
+    for record in records:
+        sheaves.setdefault(type(record), []).append(record)
+
+    def sheaf(kind: type, *keys: str) -> tuple[Any, ...]:
+        return tuple(sorted(sheaves.get(kind, ()), key=lambda record: [getattr(record, key) for key in keys]))
+
+    return Harvest(
+        calls=sheaf(Call, "due_ns", "id"),
+        events=sheaf(CallEvent, "at_ns"),
+        quality=sheaf(CallQuality, "at_ns"),
+        samples=sheaf(Sample, "due_ns", "stream", "seq"),
+        probes=sheaf(ProbeResult, "started_ns"),
+        memory=sheaf(MemorySample, "at_ns"),
+        network=sheaf(NetworkEvent, "commanded_ns"),
+        proofs=sheaf(LabProof),
+        selfchecks=sheaf(SelfCheck, "source"),
+        notes=sheaf(Note, "at_ns"),
+        bad_lines=sheaf(BadLine, "number"),
+        plan=plan or Plan(),
+    )

@@ -1,0 +1,58 @@
+"""From a run and its records to the same run, judged.
+
+Judging again gives the same answer: everything that is judged comes from the records and the drill, and nothing
+from an earlier judgement.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from measures.distribution import Distribution
+from measures.metric import METRICS
+from measures.run import Run, outcome_of
+from measures.threshold import Observations, Threshold, ThresholdError, judge, parse_threshold
+from reports.harvest import Harvest, Plan
+from reports.observations import observations
+
+
+def judge_run(run: Run, harvest: Harvest) -> Run:
+    """The run with its distributions, verdicts and outcome. Raises `ThresholdError` for a check that is none."""
+    seen = observations(replace(harvest, plan=Plan.of(run)))
+    verdicts = tuple(judge(threshold, seen[threshold.metric]) for threshold in thresholds(run.drill))
+    outcome, reason = outcome_of(verdicts, harvest.selfchecks, run.status)
+    return replace(
+        run,
+        outcome=outcome,
+        reason=reason,
+        proofs=harvest.proofs,
+        results=harvest.probes,
+        distributions=_distributions(seen),
+        verdicts=verdicts,
+        selfcheck=harvest.selfchecks,
+        notes=tuple(dict.fromkeys((*run.notes, *_notes(harvest)))),
+    )
+
+
+def thresholds(drill: dict[str, Any]) -> list[Threshold]:
+    """The drill's checks: ``{metric: [sentence, …]}``, a single sentence standing for a list of one."""
+    checks = drill.get("checks", {})
+    if not isinstance(checks, dict):
+        raise ThresholdError(f"checks must be a table of metrics, not {type(checks).__name__}")
+    found: list[Threshold] = []
+    for name, sentences in checks.items():
+        for sentence in [sentences] if isinstance(sentences, str) else sentences:
+            found.append(parse_threshold(name, sentence))
+    return found
+
+
+def _distributions(seen: dict[str, Observations]) -> tuple[Distribution, ...]:
+    trends = [declared for declared in METRICS.values() if declared.kind == "trend" and seen[declared.name].values]
+    return tuple(
+        Distribution.of(declared.name, declared.unit, seen[declared.name].values, seen[declared.name].missing)
+        for declared in trends
+    )
+
+
+def _notes(harvest: Harvest) -> list[str]:
+    """What the run's document must not keep quiet about: lines of the records that could not be read."""
+    return [f"line {bad.number} of the records could not be read: {bad.reason}" for bad in harvest.bad_lines[:20]]

@@ -1,0 +1,224 @@
+"""Every declared metric, from the records, by its definition in `measures.metric`.
+
+What should be there and is not counts as missing, and each figure says what that means for it:
+
+* A planned call that left no record has failed when the run went to its end. When the run was cut short it is
+  unknown: it is missing in the counts of calls, and in nothing else, because it may never have been due.
+* A missed turn is a missing turn latency; a recovery without media is a missing recovery time.
+* A lost packet is a missing round-trip time (RFC 2681 section 4.1 takes it as infinite).
+* A counter is None when nothing that could have counted ever ran.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from measures.jitter import interarrival_jitter_ms, reordered
+
+from measures.call import Call, Recovery
+from measures.clock import NS_PER_MS, ms
+from measures.metric import METRICS
+from measures.probe import ProbeResult
+from measures.sample import Sample
+from measures.threshold import Observations
+from reports.harvest import Harvest
+
+BYTES_PER_MB = 1_000_000
+
+
+def observations(harvest: Harvest) -> dict[str, Observations]:
+    """What was seen of every declared metric."""
+    return {name: _OBSERVERS[name](harvest) for name in METRICS}
+
+
+def trend(values: Iterable[float | None], also_missing: int = 0) -> Observations:
+    """The values that are there, and how many are not."""
+    every = list(values)
+    there = [value for value in every if value is not None]
+    return Observations(values=there, missing=len(every) - len(there) + also_missing)
+
+
+def counter(counted: Iterable[bool | None]) -> Observations:
+    """How many of the things that could count did; None for a thing that could not be told."""
+    every = list(counted)
+    told = [value for value in every if value is not None]
+    return Observations(count=sum(told) if told else None, trials=len(told), missing=len(every) - len(told))
+
+
+def _call_results(harvest: Harvest) -> list[bool | None]:
+    """Whether each call completed; an unrecorded one did not, or is unknown when the run was cut short."""
+    unrecorded = False if harvest.plan.complete else None
+    return [call.outcome == "completed" for call in harvest.calls] + [unrecorded] * harvest.calls_unrecorded
+
+
+def _never_recorded(harvest: Harvest) -> int:
+    return harvest.calls_unrecorded if harvest.plan.complete else 0
+
+
+def _calls_failed(harvest: Harvest) -> Observations:
+    return counter(None if good is None else not good for good in _call_results(harvest))
+
+
+def _call_success(harvest: Harvest) -> Observations:
+    results = _call_results(harvest)
+    told = [good for good in results if good is not None]
+    return Observations(successes=sum(told), trials=len(told), missing=len(results) - len(told))
+
+
+def setup_ms(call: Call) -> float | None:
+    """From the time the call was due to its first received RTP packet, or None when none came."""
+    for phase in call.phases:
+        if phase.name == "first_rtp":
+            return ms(phase.start_ns + phase.duration_ns - call.due_ns)
+    return None
+
+
+def _call_setup(harvest: Harvest) -> Observations:
+    return trend((setup_ms(call) for call in harvest.calls), _never_recorded(harvest))
+
+
+def turn_latencies_ms(call: Call) -> list[float | None]:
+    """One entry for each turn that was planned or made; None for a missed one."""
+    made = [None if turn.latency_ns is None else ms(turn.latency_ns) for turn in call.turns]
+    return made + [None] * max(0, call.turns_planned - len(made))
+
+
+def _turn_latencies(harvest: Harvest) -> list[float | None]:
+    lived = [latency for call in harvest.calls for latency in turn_latencies_ms(call)]
+    planned = harvest.plan.turns or max((call.turns_planned for call in harvest.calls), default=0)
+    return lived + [None] * (planned * _never_recorded(harvest))
+
+
+def _turns_missed(harvest: Harvest) -> Observations:
+    return counter(latency is None for latency in _turn_latencies(harvest))
+
+
+def _recoveries(harvest: Harvest) -> list[tuple[Call, Recovery]]:
+    return [(call, recovery) for call in harvest.calls for recovery in call.recoveries]
+
+
+def since_fault_ms(recovery: Recovery, at_ns: int | None) -> float | None:
+    """Milliseconds from the last media packet before the fault."""
+    return None if at_ns is None else ms(at_ns - recovery.began_ns)
+
+
+def owes_turn(call: Call, recovery: Recovery) -> bool:
+    """Whether a turn was to come after the fault: with nothing asked, no answer is missing."""
+    if recovery.media_back_ns is None or recovery.first_turn_ns is not None:
+        return True
+    unmade = len(call.turns) < call.turns_planned
+    return unmade or any(turn.caller_speech_end_ns > recovery.began_ns for turn in call.turns)
+
+
+def _recovery_first_turn(harvest: Harvest) -> Observations:
+    owed = [recovery for call, recovery in _recoveries(harvest) if owes_turn(call, recovery)]
+    return trend(since_fault_ms(recovery, recovery.first_turn_ns) for recovery in owed)
+
+
+def _context_lost(harvest: Harvest) -> Observations:
+    owed = [recovery for call, recovery in _recoveries(harvest) if owes_turn(call, recovery)]
+    return counter(None if recovery.context_kept is None else not recovery.context_kept for recovery in owed)
+
+
+def relay_rtt_ms(probe: ProbeResult) -> float | None:
+    """The round trip of a packet relayed to ourselves, where the probe measured one."""
+    return next((figure.value for figure in probe.measurements if figure.name == "relay_rtt_ms"), None)
+
+
+def is_lost(sample: Sample) -> bool:
+    """Sent, and never answered."""
+    return sample.sent_ns is not None and sample.received_ns is None
+
+
+def rtt_ms(sample: Sample) -> float | None:
+    """The sampler's round trip in milliseconds, or None."""
+    return None if sample.rtt_ns is None else sample.rtt_ns / NS_PER_MS
+
+
+def _sample_loss(harvest: Harvest) -> Observations:
+    """A packet the generator never sent was no trial: it is missing."""
+    sent = [sample for sample in harvest.samples if sample.sent_ns is not None]
+    return Observations(successes=sum(map(is_lost, sent)), trials=len(sent), missing=len(harvest.samples) - len(sent))
+
+
+def streams(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
+    """The samples of each stream, in order of sequence number."""
+    found: dict[str, list[Sample]] = {}
+    for sample in sorted(samples, key=lambda sample: sample.seq):
+        found.setdefault(sample.stream, []).append(sample)
+    return found
+
+
+def _sample_jitter(harvest: Harvest) -> Observations:
+    """Of several streams the worst: a gauge has one value."""
+    figures = [interarrival_jitter_ms(stream) for stream in streams(harvest.samples).values()]
+    known = [figure for figure in figures if figure is not None]
+    return Observations(values=[max(known)] if known else [], missing=len(figures) - len(known))
+
+
+def _sample_reordered(harvest: Harvest) -> Observations:
+    replies = sum(sample.received_ns is not None for sample in harvest.samples)
+    late = sum(reordered(stream) for stream in streams(harvest.samples).values())
+    return Observations(successes=late, trials=replies)
+
+
+def _rtp_loss(harvest: Harvest) -> Observations:
+    """Duplicates can make a call's own count negative (RFC 3550 A.3); a path does not lose less than nothing."""
+    told = [call.rtp_in for call in harvest.calls if call.rtp_in.expected is not None]
+    expected = sum(stats.expected or 0 for stats in told)
+    lost = sum(
+        max(0, stats.lost if stats.lost is not None else (stats.expected or 0) - stats.packets) for stats in told
+    )
+    return Observations(successes=min(lost, expected), trials=expected)
+
+
+def _rtp_jitter(harvest: Harvest) -> Observations:
+    return trend((call.rtp_in.jitter_ms for call in harvest.calls), _never_recorded(harvest))
+
+
+def _memory_mb(harvest: Harvest) -> list[tuple[int, float]]:
+    return [(seen.at_ns, _bytes_of(seen.pss_bytes, seen.rss_bytes) / BYTES_PER_MB) for seen in harvest.memory]
+
+
+def _bytes_of(pss_bytes: int | None, rss_bytes: int) -> int:
+    return rss_bytes if pss_bytes is None else pss_bytes
+
+
+def _memory_growth(harvest: Harvest) -> Observations:
+    due = harvest.first_due_ns
+    if due is None:
+        return Observations()
+    before = [mb for at_ns, mb in _memory_mb(harvest) if at_ns < due]
+    since = [mb for at_ns, mb in _memory_mb(harvest) if at_ns >= due]
+    return Observations(values=[max(since) - before[-1]]) if before and since else Observations(missing=1)
+
+
+def _history(harvest: Harvest) -> Observations:
+    """With no session alive there is no history to be missing."""
+    told = [seen for seen in harvest.memory if seen.history_messages_max is not None or seen.active_calls]
+    return trend(seen.history_messages_max for seen in told)
+
+
+_OBSERVERS: dict[str, Callable[[Harvest], Observations]] = {
+    "calls_failed": _calls_failed,
+    "call_success": _call_success,
+    "call_setup": _call_setup,
+    "turns_missed": _turns_missed,
+    "turn_latency": lambda h: trend(_turn_latencies(h)),
+    "recovery_noticed": lambda h: trend(since_fault_ms(r, r.noticed_ns) for _, r in _recoveries(h)),
+    "recovery_media": lambda h: trend(since_fault_ms(r, r.media_back_ns) for _, r in _recoveries(h)),
+    "recovery_first_turn": _recovery_first_turn,
+    "recoveries_failed": lambda h: counter(r.media_back_ns is None for _, r in _recoveries(h)),
+    "context_lost": _context_lost,
+    "reconnect_attempts": lambda h: trend(float(len(r.attempts)) for _, r in _recoveries(h)),
+    "probes_failed": lambda h: counter(probe.outcome != "ok" for probe in h.probes),
+    "probe_relay_rtt": lambda h: trend(relay_rtt_ms(probe) for probe in h.probes if probe.probe == "turn"),
+    "sample_rtt": lambda h: trend(rtt_ms(sample) for sample in h.samples),
+    "sample_jitter": _sample_jitter,
+    "sample_loss": _sample_loss,
+    "sample_reordered": _sample_reordered,
+    "rtp_loss": _rtp_loss,
+    "rtp_jitter": _rtp_jitter,
+    "agent_memory": lambda h: trend(mb for _, mb in _memory_mb(h)),
+    "agent_memory_growth": _memory_growth,
+    "history_messages": _history,
+    "impairment_unproven": lambda h: counter(not proof.passed for proof in h.proofs),
+}

@@ -1,0 +1,1 @@
+"""Tests, mirroring every room; rigs and real peers beside them."""

@@ -1,0 +1,1 @@
+"""Tests of the vocabulary, its statistics and its verdicts."""

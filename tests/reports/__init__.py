@@ -1,0 +1,1 @@
+"""Tests of the reports, on run folders built by the rig."""
