@@ -1,0 +1,300 @@
+"""The agent's HTTP side: client secrets, calls, health, metrics.
+
+=======  =================================  =====================================================================
+method   path                               does
+=======  =================================  =====================================================================
+POST     /v1/realtime/client_secrets        a short-lived secret for a new session, or for a known one by its id
+POST     /v1/realtime/calls                 SDP offer in, answer out: 201 and the call's Location
+PATCH    /v1/realtime/calls/{id}            SDP offer with new ICE credentials: an ICE restart of the living call
+DELETE   /v1/realtime/calls/{id}            ends the call (POST …/hangup does the same)
+GET      /health                            is it up
+GET      /api/metrics                       connections and sessions, as JSON
+GET      /metrics                           the same and more for Prometheus
+=======  =================================  =====================================================================
+
+Errors have the shape of the OpenAI API: ``{"error": {"type", "code", "message", "param"}}``.
+"""
+
+import contextlib
+import hmac
+import json
+import time
+from collections.abc import AsyncIterator
+from importlib.metadata import PackageNotFoundError, version
+
+from aiortc import RTCCertificate
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from agent import brain, tokens
+from agent.call import LiveCall
+from agent.history import History
+from agent.sessions import Session, SessionStore, StoreFull
+from agent.settings import Settings
+from agent.voice import Voice
+from rtc.description import MAX_SDP_BYTES
+from rtc.errors import PeerError, RemoteProtocolError
+from rtc.frame_clock import FrameClock
+
+WARM_REPLIES = 8
+BODY_MAX_BYTES = 64 * 1024
+
+
+class Refusal(Exception):  # noqa: N818  an answer, not a fault
+    """A request that is answered with an error."""
+
+    def __init__(self, status: int, kind: str, code: str, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = {"error": {"type": kind, "code": code, "message": message, "param": param}}
+
+
+class Agent:
+    """The state of the running agent: sessions, living calls, counters."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.clock = FrameClock()
+        self.voice = Voice(settings.voice)
+        self.calls: dict[str, LiveCall] = {}
+        self.sessions = SessionStore(settings.session_ttl_s, settings.sessions_max, self._new_history)
+        self._certificate = RTCCertificate.generateCertificate()
+        self.registry = CollectorRegistry()
+        self._placed = Counter("calldrill_agent_calls", "Calls answered", registry=self.registry)
+        self._restarts = Counter("calldrill_agent_ice_restarts", "ICE restarts answered", registry=self.registry)
+        gauge = Gauge("calldrill_agent_active_calls", "Living calls", registry=self.registry)
+        gauge.set_function(lambda: len(self.calls))
+        longest = Gauge(
+            "calldrill_agent_history_messages_max", "Longest history of any session", registry=self.registry
+        )
+        longest.set_function(lambda: max((len(s.history) for s in self.sessions), default=0))
+        dropped = Gauge(
+            "calldrill_agent_history_dropped", "Messages dropped from living histories", registry=self.registry
+        )
+        dropped.set_function(lambda: sum(s.history.dropped for s in self.sessions))
+
+    def _new_history(self) -> History:
+        s = self.settings
+        return History(s.history_max_messages, s.history_max_bytes, s.history_trimmed_messages)
+
+    async def warm_up(self) -> None:
+        """Have the first answers' sound ready."""
+        for text in brain.likely_replies(WARM_REPLIES):
+            await self.voice.frames(text)
+
+    def session_for(self, session_id: str | None) -> Session:
+        """The session of that id, or a new one. Raises `Refusal`."""
+        if session_id is None:
+            try:
+                return self.sessions.create()
+            except StoreFull:
+                raise Refusal(503, "server_error", "sessions_full", "no more sessions fit; try later") from None
+        session = self.sessions.get(session_id)
+        if session is None:
+            raise Refusal(404, "invalid_request_error", "session_not_found", "no such session", "session.id")
+        return session
+
+    async def place(self, session: Session, offer_sdp: str) -> tuple[LiveCall, str]:
+        """Answer an offer. A session has one living call: an earlier one is ended. Raises `Refusal`."""
+        if len(self.calls) >= self.settings.calls_max:
+            raise Refusal(503, "server_error", "calls_full", "no more calls fit; try later")
+        earlier = self.calls.get(session.call_id or "")
+        if earlier is not None:
+            await earlier.close()
+        call = LiveCall(session, self.settings, self.voice, self.clock, self._certificate, self._ended)
+        self.calls[call.id], session.call_id = call, call.id
+        try:
+            answer = await call.peer.answer(offer_sdp)
+        except PeerError as error:
+            await call.close()
+            raise _refusal(error) from error
+        self._placed.inc()
+        return call, answer
+
+    async def restart(self, call: LiveCall, offer_sdp: str) -> str:
+        """Answer the offer of an ICE restart. Raises `Refusal`."""
+        try:
+            answer = await call.peer.answer(offer_sdp)
+        except PeerError as error:
+            raise _refusal(error) from error
+        self._restarts.inc()
+        return answer
+
+    def _ended(self, call: LiveCall) -> None:
+        self.calls.pop(call.id, None)
+        if call.session.call_id == call.id:
+            call.session.call_id = None
+
+    async def close(self) -> None:
+        """End all calls."""
+        for call in list(self.calls.values()):
+            with contextlib.suppress(Exception):
+                await call.close()
+        self.clock.stop()
+
+
+def _refusal(error: PeerError) -> Refusal:
+    if isinstance(error, RemoteProtocolError):
+        return Refusal(400, "invalid_request_error", "invalid_sdp", str(error), "sdp")
+    return Refusal(500, "server_error", "call_failed", str(error))
+
+
+async def _body(request: Request, limit: int) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise Refusal(413, "invalid_request_error", "body_too_large", f"at most {limit} bytes are taken")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+async def _sdp(request: Request) -> str:
+    if request.headers.get("content-type", "").split(";")[0].strip() != "application/sdp":
+        raise Refusal(415, "invalid_request_error", "unsupported_media_type", "send application/sdp", "content-type")
+    try:
+        return (await _body(request, MAX_SDP_BYTES)).decode()
+    except UnicodeDecodeError:
+        raise Refusal(400, "invalid_request_error", "invalid_sdp", "the SDP is not UTF-8", "sdp") from None
+
+
+def _bearer(request: Request) -> str:
+    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+    return credentials if scheme.lower() == "bearer" else ""
+
+
+def _authorised_session(request: Request, agent: Agent) -> str:
+    try:
+        return tokens.verify(agent.settings.signing_key, _bearer(request))
+    except tokens.TokenError as error:
+        raise Refusal(401, "authentication_error", error.code, str(error)) from None
+
+
+def _call_of(request: Request, agent: Agent) -> LiveCall:
+    session_id = _authorised_session(request, agent)
+    call = agent.calls.get(request.path_params["call_id"])
+    if call is None or call.session.id != session_id:
+        raise Refusal(404, "invalid_request_error", "call_not_found", "no such living call", "call_id")
+    return call
+
+
+async def client_secrets(request: Request) -> Response:
+    """POST /v1/realtime/client_secrets."""
+    agent: Agent = request.app.state.agent
+    key = agent.settings.api_key
+    if key is not None and not hmac.compare_digest(_bearer(request).encode(), key.encode()):
+        raise Refusal(401, "authentication_error", "invalid_api_key", "the API key is missing or wrong")
+    session = agent.session_for(_wanted_session(await _body(request, BODY_MAX_BYTES)))
+    secret, expires_at = tokens.issue(agent.settings.signing_key, session.id, agent.settings.token_ttl_s)
+    body = {"value": secret, "expires_at": expires_at, "session": {"type": "realtime", "id": session.id}}
+    return JSONResponse(body)
+
+
+def _wanted_session(body: bytes) -> str | None:
+    if not body.strip():
+        return None
+    try:
+        asked = json.loads(body)
+    except (ValueError, RecursionError):
+        raise Refusal(400, "invalid_request_error", "invalid_json", "the body is not JSON") from None
+    session = asked.get("session") if isinstance(asked, dict) else None
+    wanted = session.get("id") if isinstance(session, dict) else None
+    if wanted is not None and not isinstance(wanted, str):
+        raise Refusal(400, "invalid_request_error", "invalid_type", "session.id is a string", "session.id")
+    return wanted
+
+
+async def place_call(request: Request) -> Response:
+    """POST /v1/realtime/calls."""
+    agent: Agent = request.app.state.agent
+    session = agent.session_for(_authorised_session(request, agent))
+    call, answer = await agent.place(session, await _sdp(request))
+    headers = {"Location": f"/v1/realtime/calls/{call.id}"}
+    return Response(answer, 201, headers, media_type="application/sdp")
+
+
+async def restart_call(request: Request) -> Response:
+    """PATCH /v1/realtime/calls/{id}."""
+    agent: Agent = request.app.state.agent
+    call = _call_of(request, agent)
+    return Response(await agent.restart(call, await _sdp(request)), 200, media_type="application/sdp")
+
+
+async def end_call(request: Request) -> Response:
+    """DELETE /v1/realtime/calls/{id} and POST …/hangup."""
+    agent: Agent = request.app.state.agent
+    await _call_of(request, agent).close()
+    return Response(status_code=200)
+
+
+def _version() -> str:
+    try:
+        return version("calldrill")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+async def health(request: Request) -> Response:
+    """GET /health."""
+    body = {
+        "status": "ok",
+        "service": "calldrill-agent",
+        "version": _version(),
+        "socketIO": {"initialized": False, "connections": 0},
+    }
+    return JSONResponse(body)
+
+
+async def metrics_json(request: Request) -> Response:
+    """GET /api/metrics."""
+    agent: Agent = request.app.state.agent
+    recent = time.monotonic() - 60
+    sessions = {
+        "total": len(agent.sessions),
+        "authenticated": len(agent.sessions),
+        "activeCalls": len(agent.calls),
+        "activeLastMinute": sum(session.used_s > recent for session in agent.sessions),
+    }
+    body = {"timestamp": int(time.time() * 1000), "connections": len(agent.calls), "sessions": sessions}
+    return JSONResponse(body)
+
+
+async def metrics_prometheus(request: Request) -> Response:
+    """GET /metrics."""
+    agent: Agent = request.app.state.agent
+    return Response(generate_latest(agent.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refusal)
+    return JSONResponse(error.body, error.status)
+
+
+def create_app(settings: Settings) -> Starlette:
+    """The ASGI application. Its calls end with its lifespan."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        agent = Agent(settings)
+        app.state.agent = agent
+        await agent.warm_up()
+        try:
+            yield
+        finally:
+            await agent.close()
+
+    routes = [
+        Route("/v1/realtime/client_secrets", client_secrets, methods=["POST"]),
+        Route("/v1/realtime/calls", place_call, methods=["POST"]),
+        Route("/v1/realtime/calls/{call_id}", restart_call, methods=["PATCH"]),
+        Route("/v1/realtime/calls/{call_id}", end_call, methods=["DELETE"]),
+        Route("/v1/realtime/calls/{call_id}/hangup", end_call, methods=["POST"]),
+        Route("/health", health, methods=["GET"]),
+        Route("/api/metrics", metrics_json, methods=["GET"]),
+        Route("/metrics", metrics_prometheus, methods=["GET"]),
+    ]
+    return Starlette(routes=routes, lifespan=lifespan, exception_handlers={Refusal: _refused})

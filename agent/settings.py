@@ -1,0 +1,56 @@
+"""Settings, all from the environment, each with its default in one place."""
+
+import os
+import secrets
+from dataclasses import dataclass, field
+
+from rtc.speech import ActivityConfig
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the message names the variable, its value and what would be right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the agent runs with. ``api_key`` guards the issue of client secrets; None leaves it open."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    api_key: str | None = None
+    signing_key: str = field(default_factory=lambda: secrets.token_hex(32))
+    token_ttl_s: int = 60
+    session_ttl_s: int = 3600
+    sessions_max: int = 10_000
+    history_max_messages: int = 50
+    history_max_bytes: int = 100_000_000
+    history_trimmed_messages: int = 30
+    calls_max: int = 1000
+    activity: ActivityConfig = field(default_factory=ActivityConfig)
+    voice: str = "en-us"
+
+
+def from_environment(environment: dict[str, str] | None = None) -> Settings:
+    """Settings from ``CALLDRILL_AGENT_*``. Raises `SettingsError` for a value that is no number or out of range."""
+    env = dict(os.environ) if environment is None else environment
+    return Settings(
+        host=env.get("CALLDRILL_AGENT_HOST", "127.0.0.1"),
+        port=_number(env, "CALLDRILL_AGENT_PORT", 8080, 0, 65535),
+        api_key=env.get("CALLDRILL_AGENT_API_KEY") or None,
+        signing_key=env.get("CALLDRILL_AGENT_SIGNING_KEY") or secrets.token_hex(32),
+        token_ttl_s=_number(env, "CALLDRILL_AGENT_TOKEN_TTL_S", 60, 1, 7200),
+        session_ttl_s=_number(env, "CALLDRILL_AGENT_SESSION_TTL_S", 3600, 1, 86400),
+        calls_max=_number(env, "CALLDRILL_AGENT_CALLS_MAX", 1000, 1, 100_000),
+        voice=env.get("CALLDRILL_AGENT_VOICE", "en-us"),
+    )
+
+
+def _number(env: dict[str, str], name: str, default: int, low: int, high: int) -> int:
+    text = env.get(name, str(default))
+    try:
+        value = int(text)
+    except ValueError:
+        raise SettingsError(f"{name}={text!r} is not a whole number; give one from {low} to {high}") from None
+    if not low <= value <= high:
+        raise SettingsError(f"{name}={value} is out of range; give a number from {low} to {high}")
+    return value

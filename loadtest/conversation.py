@@ -1,0 +1,107 @@
+"""What a caller says, hears and counts: the spoken side of a call.
+
+`Mouth` gives the frame clock a frame of the clip being said; `Ear` turns packets into the agent's speech edges and
+events into transcripts. Both only note times; what they mean is decided by the caller.
+"""
+
+import functools
+import json
+import re
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from rtc.opus import read_frames
+from rtc.rtp import RtpPacket
+from rtc.speech import Edge, SpeechSpotter
+
+SPEECH = Path(__file__).parent / "speech"
+
+
+@functools.cache
+def clip(name: str) -> tuple[bytes, ...]:
+    """The Opus frames of a clip, read once for all calls. Raises `FileNotFoundError`."""
+    return read_frames(SPEECH / f"{name}.opus")
+
+
+class Mouth:
+    """Says a clip, a frame at each tick. ``wake`` is called when the last frame has left."""
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+        self._queue: deque[bytes] = deque()
+        self.started_ns = self.ended_ns = 0
+
+    def say(self, frames: tuple[bytes, ...]) -> None:
+        """Begin a clip; whatever was being said is dropped."""
+        self._queue = deque(frames)
+        self.started_ns = self.ended_ns = 0
+
+    def hush(self) -> None:
+        """Stop in mid-sentence."""
+        self._queue.clear()
+
+    def frame(self) -> bytes | None:
+        """The frame for this tick, or None for silence."""
+        if not self._queue:
+            return None
+        now = time.monotonic_ns()
+        self.started_ns = self.started_ns or now
+        frame = self._queue.popleft()
+        if not self._queue:
+            self.ended_ns = now
+            self._wake()
+        return frame
+
+
+class Ear:
+    """Hears when the agent speaks, and reads what it says it said. ``wake`` is called at each news."""
+
+    def __init__(self, count_pattern: str, wake: Callable[[], None]) -> None:
+        self._wake = wake
+        self._pattern = re.compile(count_pattern) if count_pattern else None
+        self._spotter = SpeechSpotter()
+        self._transcripts: deque[tuple[int, str]] = deque(maxlen=20)
+        self.onset_ns = self.end_ns = 0
+        self.errors: deque[str] = deque(maxlen=20)
+
+    def hear(self, packet: RtpPacket) -> Edge | None:
+        """Take in a packet; ``started`` or ``stopped`` at an edge of the agent's speech."""
+        return self._note(self._spotter.hear(packet))
+
+    def tick(self, now_ns: int) -> Edge | None:
+        """Time passes, packets or not."""
+        return self._note(self._spotter.tick(now_ns))
+
+    def _note(self, edge: Edge | None) -> Edge | None:
+        if edge == "started":
+            self.onset_ns, self.end_ns = self._spotter.onset_ns, 0
+        elif edge == "stopped":
+            self.end_ns = self._spotter.last_loud_ns
+        if edge:
+            self._wake()
+        return edge
+
+    def read(self, text: str) -> None:
+        """Take in an event of the data channel; what is none is ignored."""
+        try:
+            event = json.loads(text)
+        except (ValueError, RecursionError):
+            return
+        if not isinstance(event, dict):
+            return
+        if event.get("type") == "response.output_audio_transcript.delta":
+            self._transcripts.append((time.monotonic_ns(), str(event.get("delta", ""))))
+            self._wake()
+        elif event.get("type") == "error" and isinstance(event.get("error"), dict):
+            self.errors.append(f"{event['error'].get('code')}: {event['error'].get('message')}")
+
+    def transcript_since(self, since_ns: int) -> str:
+        """The newest transcript that came after ``since_ns``."""
+        return next((text for at_ns, text in reversed(self._transcripts) if at_ns >= since_ns), "")
+
+    def count_in(self, text: str) -> int | None:
+        """The running count in an answer, where the target is one that counts."""
+        match = self._pattern.search(text) if self._pattern else None
+        return int(match[1]) if match else None

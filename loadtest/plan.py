@@ -1,0 +1,57 @@
+"""What the callers are to do: one document, written by the conductor, read by Locust and by the engine."""
+
+from dataclasses import dataclass
+
+import msgspec
+
+
+@dataclass(frozen=True, slots=True)
+class TurnPlan:
+    """Say ``clip`` (a name in ``loadtest/speech``) not before ``at_s`` after the call was due."""
+
+    at_s: float
+    clip: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallPlan:
+    """One kind of call. Times in seconds; credentials come from the environment, never from here."""
+
+    target: str
+    turns: tuple[TurnPlan, ...]
+    policy: str = "widget"
+    profile: str = ""
+    stun: tuple[str, int] | None = None
+    turn: tuple[str, int] | None = None
+    prime_messages: int = 0
+    turn_limit_s: float = 8.0
+    repeats_max: int = 2
+    call_limit_s: float = 120.0
+    disconnected_after_s: float = 2.0
+    attempt_deadline_s: float = 6.0
+    count_pattern: str = r"answer number (\d+)"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadPlan:
+    """How many calls, how far apart, and where the records go."""
+
+    call: CallPlan
+    calls: int
+    every_s: float
+    samples_path: str
+
+
+def encode_plan(plan: LoadPlan) -> bytes:
+    """The plan as JSON."""
+    return msgspec.json.encode(plan)
+
+
+def decode_plan(data: bytes) -> LoadPlan:
+    """The plan back from JSON. Raises `msgspec.DecodeError`."""
+    return msgspec.json.decode(data, type=LoadPlan)
+
+
+def due_times(first_due_ns: int, calls: int, every_s: float) -> list[int]:
+    """Open-loop arrivals at a constant rate: when each call is meant to start, whatever became of the others."""
+    return [first_due_ns + round(index * every_s * 1e9) for index in range(calls)]

@@ -1,0 +1,28 @@
+"""The reconnection policies of the user's two clients, as values.
+
+``delay(n) = min(base · 2ⁿ, cap)`` before attempt n (from 0), at most ``max_attempts``; the counter returns to 0 on
+success; there is never a second attempt while one is pending, since one task makes them all.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Attempts and delays of one client."""
+
+    name: str
+    max_attempts: int
+    base_ms: int
+    cap_ms: int
+
+    def delay_ms(self, attempt: int) -> int | None:
+        """The delay before attempt ``attempt`` (from 0), or None when there are no more."""
+        if attempt >= self.max_attempts:
+            return None
+        return int(min(self.base_ms * 2**attempt, self.cap_ms))
+
+
+WIDGET = Policy("widget", max_attempts=5, base_ms=1000, cap_ms=30_000)
+VOICE_HOOK = Policy("voice-hook", max_attempts=3, base_ms=2000, cap_ms=30_000)
+POLICIES = {policy.name: policy for policy in (WIDGET, VOICE_HOOK)}
