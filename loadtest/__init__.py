@@ -12,3 +12,10 @@ calls went, and its latency counts from there.
 * `loadtest.target_openai` speaks to the agent.
 * `loadtest.engine` runs calls; `loadtest.locustfile` is all that Locust sees.
 """
+
+from pathlib import Path
+
+
+def locustfile_path() -> Path:
+    """The file to give to Locust. It is a path, not a module: importing it would patch the importing process."""
+    return Path(__file__).parent / "locustfile.py"

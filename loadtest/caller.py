@@ -64,6 +64,7 @@ class Caller:
         self._turns: list[Turn] = []
         self._last_count: int | None = None
         self._ended = ""
+        self._selected_pair = ""
         self._frames = self._packets_in_before = self._packets_out_before = 0
         self._first_rtp_from_ns = 0
 
@@ -323,6 +324,7 @@ class Caller:
         """Close everything; no failure of one close keeps another from being done."""
         peer, location = self._peer, self._location
         self._ended = self._ended or "hung up"
+        self._selected_pair = peer.selected_pair if peer is not None else ""
         await self._rescue.stop()
         self._step("hang-up")
         if peer is not None and location:
@@ -340,11 +342,11 @@ class Caller:
             stats.append((self._peer.received.snapshot(), self._peer.sent()))
         return Call(
             id=self._id, caller=self._plan.policy, profile=self._plan.profile, due_ns=self._due_ns,
-            started_ns=started_ns, ended_ns=time.monotonic_ns(), phases=tuple(self._phases),
+            started_ns=started_ns, ended_ns=time.monotonic_ns(), phases=tuple(sorted(self._phases, key=lambda phase: phase.start_ns)),
             turns=tuple(self._turns), turns_planned=len(self._plan.turns), recoveries=self._rescue.recoveries,
             rtp_in=combined([received for received, _ in stats]), rtp_out=combined([sent for _, sent in stats]),
             outcome=outcome, blame=blame, reason=reason,
-            selected_pair=self._peer.selected_pair if self._peer else "",
+            selected_pair=self._selected_pair,
         )  # fmt: skip
 
     def _note_quality(self) -> None:

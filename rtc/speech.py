@@ -27,7 +27,7 @@ class ActivityConfig:
 
     threshold_dbov: float = AUDIBLE_DBOV
     onset_frames: int = 3
-    hangover_frames: int = 15
+    hangover_frames: int = 20
 
 
 class VoiceActivity:

@@ -1,0 +1,66 @@
+"""The command line: every command is a module in `calldrill.commands`, loaded when it is called for.
+
+stdout is data, stderr is talk. A mistake in the command line or a file is one line and exit code 2; what a user
+did not cause is one line and exit code 1; a traceback is shown to nobody but with ``CALLDRILL_DEBUG=1``.
+"""
+
+import importlib
+import os
+import sys
+from typing import NoReturn
+
+import click
+import typer
+
+from calldrill.errors import CalldrillError
+from measures.run import EXIT_BAD_INPUT, EXIT_COULD_NOT_RUN, EXIT_INTERRUPTED
+
+COMMANDS = {
+    "run": "Run a drill in a private lab, judge it, and write the report.",
+    "probe": "Probe STUN and TURN servers: reachability, phases, credentials, certificate.",
+    "sample": "Sample a path: latency, jitter, loss, order.",
+    "reflect": "The far end for samples.",
+    "report": "Remake the report of a run from its folder alone.",
+    "agent": "Run the embedded voice agent.",
+    "drills": "List the built-in drills.",
+}
+
+
+def build(names: list[str]) -> typer.Typer:
+    """The application with the named commands."""
+    app = typer.Typer(
+        name="calldrill", help="A fire drill for voice calls.", add_completion=False, no_args_is_help=True,
+        pretty_exceptions_enable=False, rich_markup_mode=None,
+    )  # fmt: skip
+    app.callback()(lambda: None)
+    for name in names:
+        module = importlib.import_module(f"calldrill.commands.{name}")
+        app.command(name, help=COMMANDS[name])(getattr(module, name))
+    return app
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with its code."""
+    wanted = [name for name in sys.argv[1:2] if name in COMMANDS]
+    try:
+        typer.main.get_command(build(wanted or list(COMMANDS)))(standalone_mode=False)
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
+    except click.exceptions.Abort:
+        sys.exit(EXIT_INTERRUPTED)
+    except click.ClickException as error:
+        sys.exit(_say(error.format_message(), EXIT_BAD_INPUT))
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+    except CalldrillError as error:
+        sys.exit(_say(str(error), error.exit_code))
+    except Exception as error:
+        if os.environ.get("CALLDRILL_DEBUG"):
+            raise
+        sys.exit(_say(f"{type(error).__name__}: {error} (CALLDRILL_DEBUG=1 shows where)", EXIT_COULD_NOT_RUN))
+    sys.exit(0)
+
+
+def _say(message: str, code: int) -> int:
+    sys.stderr.write(f"calldrill: {message}\n")
+    return code

@@ -1,0 +1,21 @@
+"""``calldrill agent``: the voice agent stack on its own, as a process of its own.
+
+The agent is a program that nobody here imports; this command becomes it.
+"""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+
+def agent(
+    host: Annotated[str, typer.Option(envvar="CALLDRILL_AGENT_HOST", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(envvar="CALLDRILL_AGENT_PORT", min=1, max=65535)] = 8080,
+) -> None:
+    """Run the embedded voice agent (settings: CALLDRILL_AGENT_*)."""
+    env = {**os.environ, "CALLDRILL_AGENT_HOST": host, "CALLDRILL_AGENT_PORT": str(port)}
+    sys.stderr.write(f"agent: http://{host}:{port}\n")
+    sys.stderr.flush()
+    os.execve(sys.executable, [sys.executable, "-m", "agent"], env)  # noqa: S606

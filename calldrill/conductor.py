@@ -1,0 +1,224 @@
+"""Runs a drill inside the cage: ``python -m calldrill.conductor RUN_FOLDER``.
+
+The order is the argument: first prove that the impairment bites, then ask whether servers can be reached through
+it, then what the path does to packets, and only then place calls. Whatever ends it, the lab and the programs are
+taken down in the reverse order of their making; records are written as things happen, never at the end.
+
+Exit codes: 0 done, 1 could not run, 130 interrupted. Judging is the supervisor's.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from calldrill import services
+from calldrill.certificates import Certificates, make_certificates
+from calldrill.drill import Drill
+from calldrill.errors import CalldrillError, RunError
+from calldrill.load import Load
+from calldrill.recorder import Recorder
+from calldrill.service import Service
+from calldrill.services import AGENT_PORT, REFLECTOR_PORT, STUN_PORT, TLS_PORT, Secrets
+from calldrill.timeline import TimelineRunner
+from calldrill.watch import AgentWatch
+from loadtest.plan import CallPlan, LoadPlan, TurnPlan
+from measures.run import EXIT_COULD_NOT_RUN, EXIT_INTERRUPTED
+from netem.cage import prepare_inside
+from netem.errors import NetemError
+from netem.lab import Lab
+from netem.profiles import profile
+from reports.folder import RECORDS_FILE, read_run
+
+SERVICE_LIMIT_S = 20.0
+STEP_MARGIN_S = 30.0
+
+
+class Conductor:
+    """One drill in one lab."""
+
+    def __init__(self, folder: Path, drill: Drill, runtime: Path, recorder: Recorder) -> None:
+        self._folder, self._drill, self._runtime, self._recorder = folder, drill, runtime, recorder
+        self._secrets = Secrets.new()
+
+    def run(self) -> None:
+        """The whole drill. Raises `CalldrillError` or `NetemError` when it cannot go on."""
+        note = self._recorder.note
+        note("building the lab")
+        with contextlib.ExitStack() as stack:
+            lab = stack.enter_context(Lab(self._runtime))
+            note(f"the lab is up: {lab.backend.name} ({lab.backend.detail})")
+            at = lab.addresses
+            certificates = make_certificates(self._runtime, (at.turn, at.turn_alternate), services.TURN_NAME)
+            agent = self._start_services(stack, lab, certificates)
+            self._prove(lab)
+            self._probe(lab, certificates)
+            self._sample(lab)
+            self._call(lab, agent)
+            note("taking the lab down")
+
+    def _start_services(self, stack: contextlib.ExitStack, lab: Lab, certificates: Certificates) -> Service:
+        logs, at = self._folder / "logs", lab.addresses
+        agent = stack.enter_context(services.agent_service(lab.server, at, self._secrets, logs / "agent.log"))
+        coturn = stack.enter_context(services.coturn_service(
+            lab.server, at, self._secrets, certificates, self._runtime, logs / "coturn.log"
+        ))  # fmt: skip
+        reflector = stack.enter_context(services.reflector_service(lab.server, at, logs / "reflector.log"))
+        coturn.wait_for_tcp(at.turn, TLS_PORT, SERVICE_LIMIT_S)
+        agent.wait_for_tcp(at.agent, AGENT_PORT, SERVICE_LIMIT_S)
+        reflector.wait_for_word("ready", SERVICE_LIMIT_S)
+        self._recorder.note("the agent, coturn and the reflector are up")
+        return agent
+
+    def _prove(self, lab: Lab) -> None:
+        proof = lab.prove(profile(self._drill.lab.profile))
+        self._recorder.add(proof)
+        verdict = "bites as asked" if proof.passed else "does NOT do what was asked"
+        self._recorder.note(f"profile {proof.profile.name} {verdict}", "info" if proof.passed else "error")
+
+    def _probe(self, lab: Lab, certificates: Certificates) -> None:
+        if not self._drill.probe.enabled:
+            return
+        timeout_s = self._drill.probe.timeout_s
+        command = [
+            "probe", *self._uris(lab), "--username", self._secrets.turn_username, "--ca-file",
+            str(certificates.authority), "--timeout", str(timeout_s), "--record", str(self._recorder.path), "--json",
+        ]  # fmt: skip
+        env = {"CALLDRILL_TURN_PASSWORD": self._secrets.turn_password}
+        self._own_command(lab, command, env, timeout_s * 4 + STEP_MARGIN_S)
+        self._recorder.note("STUN and TURN were probed over UDP, TCP and TLS")
+
+    def _uris(self, lab: Lab) -> list[str]:
+        host = lab.addresses.turn
+        return [
+            f"stun:{host}:{STUN_PORT}",
+            f"turn:{host}:{STUN_PORT}?transport=udp",
+            f"turn:{host}:{STUN_PORT}?transport=tcp",
+            f"turns:{host}:{TLS_PORT}?transport=tcp",
+        ]
+
+    def _sample(self, lab: Lab) -> None:
+        part = self._drill.sampler
+        if part.duration_s == 0:
+            return
+        command = [
+            "sample", f"stamp://{lab.addresses.agent}:{REFLECTOR_PORT}", "--duration", str(part.duration_s),
+            "--interval", str(part.interval_ms), "--size", str(part.size_bytes),
+            "--record", str(self._recorder.path), "--json",
+        ]  # fmt: skip
+        self._own_command(lab, command, {}, part.duration_s + STEP_MARGIN_S)
+        self._recorder.note(f"the path was sampled for {part.duration_s:g} s")
+
+    def _own_command(self, lab: Lab, arguments: list[str], env: dict[str, str], limit_s: float) -> None:
+        """One of our own commands at the callers' site, just as a person there would run it."""
+        log = self._folder / "logs" / f"{arguments[0]}.log"
+        command = [sys.executable, "-m", "calldrill", *arguments]
+        with log.open("wb") as output:
+            process = lab.caller.popen(
+                command, env={**services.base_environment(), **env}, stdin=subprocess.DEVNULL, stdout=output,
+                stderr=subprocess.STDOUT,
+            )  # fmt: skip
+        try:
+            code = process.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            raise RunError(f"calldrill {arguments[0]} was not done within {limit_s:g} s (see {log.name})") from None
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        if code not in (0, 3, 99):  # 3 and 99 are findings, and the judge will see them
+            raise RunError(f"calldrill {arguments[0]} ended with code {code} (see {log.name})")
+
+    def _call(self, lab: Lab, agent: Service) -> None:
+        callers = self._drill.callers
+        if callers.calls == 0:
+            return
+        secrets = {
+            "CALLDRILL_API_KEY": self._secrets.api_key,
+            "CALLDRILL_TURN_USERNAME": self._secrets.turn_username,
+            "CALLDRILL_TURN_PASSWORD": self._secrets.turn_password,
+            "CALLDRILL_CALLER_ADDRESSES": lab.addresses.caller,
+        }
+        url = f"http://{lab.addresses.agent}:{AGENT_PORT}"
+        add = self._recorder.add
+        load = Load(lab.caller, self._plan(lab, url), secrets, self._runtime, self._folder / "logs" / "locust.log")
+        timeline = TimelineRunner(lab, self._drill.actions(), self._on_network)
+        with AgentWatch(agent.pid, url, lab.server, add), load, timeline:
+            load.follow(lambda event: self._on_load(event, timeline))
+        agent.check()
+        if timeline.failed is not None:
+            raise timeline.failed
+
+    def _plan(self, lab: Lab, url: str) -> LoadPlan:
+        callers = self._drill.callers
+        server = (lab.addresses.turn, STUN_PORT)
+        call = CallPlan(
+            target=url,
+            turns=tuple(TurnPlan(turn.at_s, turn.say) for turn in callers.turns),
+            policy=callers.policy,
+            profile=self._drill.lab.profile,
+            stun=server,
+            turn=server,
+            prime_messages=callers.prime_messages,
+            turn_limit_s=callers.turn_limit_s,
+            call_limit_s=callers.call_limit_s,
+        )
+        return LoadPlan(call, callers.calls, callers.every_s, str(self._recorder.path))
+
+    def _on_load(self, event: dict[str, Any], timeline: TimelineRunner) -> None:
+        if event["event"] == "first-due":
+            timeline.start(event["due_ns"])
+            self._recorder.note(f"{self._drill.callers.calls} calls, one each {self._drill.callers.every_s:g} s")
+        elif event["event"] == "ended":
+            self._recorder.note(f"{event['id']} {event['outcome']}")
+
+    def _on_network(self, event: Any) -> None:  # noqa: ANN401
+        self._recorder.add(event)
+        stage = "" if event.stage == "point" else f" {event.stage}s"
+        self._recorder.note(f"network: {event.name}{stage} ({event.detail})")
+
+
+def main(folder: Path) -> int:
+    """Run the drill whose ``run.json`` lies in ``folder``."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    runtime = prepare_inside()
+    os.environ["TMPDIR"] = str(runtime)
+    recorder = Recorder(folder / RECORDS_FILE)
+    try:
+        drill = msgspec.convert(read_run(folder).drill, Drill)
+        Conductor(folder, drill, runtime, recorder).run()
+    except KeyboardInterrupt:
+        recorder.note("interrupted; the lab is down, what was recorded is kept", "warning")
+        return EXIT_INTERRUPTED
+    except (CalldrillError, NetemError) as error:
+        recorder.note(f"cannot go on: {error}", "error")
+        return EXIT_COULD_NOT_RUN
+    except Exception as error:  # a fault of ours: the record says where, the user gets one line
+        where = _where(error)
+        recorder.note(f"cannot go on: internal error {type(error).__name__}: {error} ({where})", "error")
+        return EXIT_COULD_NOT_RUN
+    finally:
+        recorder.close()
+    return 0
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _where(error: BaseException) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return "nowhere"
+    return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

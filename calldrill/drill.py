@@ -1,0 +1,233 @@
+"""Drill files: TOML in, a checked `Drill` out, or one line that says what is wrong.
+
+The shape is the types below; unknown keys are refused, so that a typing error cannot silently switch a check off.
+What a type cannot say (a clip that exists, a threshold that parses, an outage that ends before the next thing
+begins) is checked after, still before anything is built.
+"""
+
+import itertools
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from calldrill.errors import InputError
+from loadtest.conversation import SPEECH
+from loadtest.reconnection import POLICIES
+from measures.network import NetworkAction
+from measures.threshold import ThresholdError, parse_threshold
+from netem.errors import NetemError
+from netem.profiles import profile
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+BUILT_IN = resources.files("calldrill") / "drills"
+
+
+class About(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[drill]``: what the drill is called and what it proves."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
+    description: str = ""
+
+
+class LabPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[lab]``: the profile of the path between the callers' site and the server's."""
+
+    profile: str = "4g-good"
+
+
+class ActionPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[[timeline]]``: what happens to the network, in seconds after the first call was due."""
+
+    at_s: NotNegative
+    kind: Literal["profile", "outage", "nat-rebind"]
+    duration_s: Positive | None = None
+    profile: str | None = None
+
+    @property
+    def end_s(self) -> float:
+        """When it is over."""
+        return self.at_s + (self.duration_s or 0.0)
+
+
+class ProbePart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[probe]``: whether the STUN and TURN servers are probed, and for how long each may take."""
+
+    enabled: bool = True
+    timeout_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 10.0
+
+
+class SamplerPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[sampler]``: one packet of ``size_bytes`` each ``interval_ms`` for ``duration_s``; 0 s switches it off."""
+
+    duration_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 10.0
+    interval_ms: Annotated[float, msgspec.Meta(ge=1, le=1000)] = 20.0
+    size_bytes: Annotated[int, msgspec.Meta(ge=44, le=1400)] = 172
+
+
+class TurnPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One turn: ``say`` a clip, not before ``at_s`` after the call was due."""
+
+    at_s: NotNegative
+    say: str
+
+
+class CallersPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[callers]``: how many calls, one each ``every_s``, and what each does. 0 calls switch them off."""
+
+    calls: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 5
+    every_s: NotNegative = 1.0
+    policy: str = "widget"
+    prime_messages: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 0
+    turn_limit_s: Positive = 8.0
+    call_limit_s: Annotated[float, msgspec.Meta(gt=0, le=7200)] = 120.0
+    turns: tuple[TurnPart, ...] = (TurnPart(at_s=1.0, say="order"),)
+
+
+class Drill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A drill file, checked, with every default filled in."""
+
+    drill: About
+    lab: LabPart = LabPart()
+    timeline: tuple[ActionPart, ...] = ()
+    probe: ProbePart = ProbePart()
+    sampler: SamplerPart = SamplerPart()
+    callers: CallersPart = CallersPart()
+    checks: dict[str, list[str]] = {}
+
+    def actions(self) -> tuple[NetworkAction, ...]:
+        """The timeline as the lab takes it, in order."""
+        ordered = sorted(self.timeline, key=lambda part: part.at_s)
+        return tuple(NetworkAction(part.at_s, part.kind, part.duration_s, part.profile) for part in ordered)
+
+    def resolved(self) -> dict[str, Any]:
+        """The drill as plain data, for ``run.json``."""
+        data: dict[str, Any] = msgspec.to_builtins(self)
+        return data
+
+
+def built_in_drills() -> list[str]:
+    """Names of the drills that come with the program."""
+    return sorted(entry.name.removesuffix(".toml") for entry in BUILT_IN.iterdir() if entry.name.endswith(".toml"))
+
+
+def load_drill(name_or_path: str | None) -> Drill:
+    """A drill by its built-in name or its file. Raises `InputError`."""
+    wanted = name_or_path or "default"
+    if wanted in built_in_drills():
+        return parse_drill((BUILT_IN / f"{wanted}.toml").read_bytes(), f"built-in drill {wanted}")
+    path = Path(wanted)
+    try:
+        return parse_drill(path.read_bytes(), str(path))
+    except FileNotFoundError:
+        known = ", ".join(built_in_drills())
+        raise InputError(f"{path}: no such drill file (built-in drills: {known})") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def parse_drill(content: bytes, where: str) -> Drill:
+    """Check the text of a drill file. Raises `InputError` that names ``where``."""
+    try:
+        data = tomllib.loads(content.decode())
+    except UnicodeDecodeError:
+        raise InputError(f"{where}: is not UTF-8 text; a drill file is TOML") from None
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{where}: is not TOML: {error}") from None
+    _one_sentence_is_a_list(data)
+    try:
+        drill = msgspec.convert(data, Drill)
+    except msgspec.ValidationError as error:
+        raise InputError(f"{where}: {_said_plainly(str(error))}") from None
+    trouble = _trouble(drill)
+    if trouble:
+        raise InputError(f"{where}: {trouble}")
+    return drill
+
+
+def _one_sentence_is_a_list(data: dict[str, Any]) -> None:
+    checks = data.get("checks")
+    if isinstance(checks, dict):
+        data["checks"] = {name: [said] if isinstance(said, str) else said for name, said in checks.items()}
+
+
+def _said_plainly(message: str) -> str:
+    """msgspec's message with the key path in front: ``callers.turns[0]: unknown key 'ats'``."""
+    text, _, path = message.partition(" - at `")
+    place = path.rstrip("`").removeprefix("$").removeprefix(".")
+    text = text.replace("Object contains unknown field", "unknown key").replace(
+        "Object missing required field", "missing"
+    )
+    text = text.replace("`", "'").replace("Expected", "expected")
+    if "unknown key" in text:
+        text += _known_keys(place)
+    return f"{place}: {text}" if place else text
+
+
+def _known_keys(place: str) -> str:
+    struct: Any = Drill
+    for name in [part.partition("[")[0] for part in place.split(".") if part]:
+        kinds = {"drill": About, "lab": LabPart, "timeline": ActionPart, "probe": ProbePart, "sampler": SamplerPart,
+                 "callers": CallersPart, "turns": TurnPart}  # fmt: skip
+        struct = kinds.get(name, struct)
+    return f"; known keys: {', '.join(struct.__struct_fields__)}"
+
+
+def _trouble(drill: Drill) -> str | None:
+    """What the types could not see; None when all is well."""
+    return (
+        _profile_trouble("lab.profile", drill.lab.profile)
+        or _timeline_trouble(drill.timeline)
+        or _callers_trouble(drill.callers)
+        or _checks_trouble(drill.checks)
+    )
+
+
+def _profile_trouble(where: str, name: str) -> str | None:
+    try:
+        profile(name)
+    except (NetemError, KeyError) as error:
+        return f"{where}: {error.args[0]}"
+    return None
+
+
+def _timeline_trouble(parts: tuple[ActionPart, ...]) -> str | None:
+    for index, part in enumerate(parts):
+        where = f"timeline[{index}]"
+        if part.kind == "outage" and part.duration_s is None:
+            return f"{where}: an outage needs duration_s"
+        if part.kind != "outage" and part.duration_s is not None:
+            return f"{where}: duration_s goes with an outage only, not with {part.kind!r}"
+        if (part.kind == "profile") != (part.profile is not None):
+            return f"{where}: the key profile goes with kind 'profile', and only with it"
+        if part.profile is not None and (trouble := _profile_trouble(f"{where}.profile", part.profile)):
+            return trouble
+    ordered = sorted(parts, key=lambda part: part.at_s)
+    for earlier, later in itertools.pairwise(ordered):
+        if later.at_s < earlier.end_s:
+            ends = f"{earlier.kind!r} ends at {earlier.end_s:g} s"
+            return f"timeline: {later.kind!r} at {later.at_s:g} s begins before {ends}"
+    return None
+
+
+def _callers_trouble(callers: CallersPart) -> str | None:
+    if callers.policy not in POLICIES:
+        return f"callers.policy: unknown policy {callers.policy!r}; known: {', '.join(POLICIES)}"
+    clips = sorted(path.stem for path in SPEECH.glob("*.opus"))
+    for index, turn in enumerate(callers.turns):
+        if turn.say not in clips:
+            return f"callers.turns[{index}].say: no clip {turn.say!r}; known: {', '.join(clips)}"
+    return None
+
+
+def _checks_trouble(checks: dict[str, list[str]]) -> str | None:
+    for name, sentences in checks.items():
+        for sentence in sentences:
+            try:
+                parse_threshold(name, sentence)
+            except ThresholdError as error:
+                return f"checks: {error}"
+    return None

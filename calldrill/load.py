@@ -1,0 +1,101 @@
+"""Locust, started at the callers' site, and what it tells while it runs.
+
+The plan goes by file and the secrets by environment. Locust writes JSON lines to a pipe: when the first call is due,
+when each has ended, and when its engine has written its last record. Locust's own tables go to a log file.
+"""
+
+import contextlib
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from calldrill.errors import RunError
+from calldrill.services import base_environment
+from loadtest import locustfile_path
+from loadtest.plan import LoadPlan, encode_plan
+from netem.namespace import Namespace
+
+SET_UP_LIMIT_S = 40.0
+STOP_LIMIT_S = 20.0
+
+
+class Load:
+    """One Locust run in a namespace, as a context manager that never leaves a process behind."""
+
+    def __init__(
+        self, namespace: Namespace, plan: LoadPlan, secrets: Mapping[str, str], runtime: Path, log: Path
+    ) -> None:
+        self._namespace, self._plan, self._secrets = namespace, plan, secrets
+        self._plan_path, self._log = runtime / "plan.json", log
+        self._process: subprocess.Popen[bytes] | None = None
+        self._status = -1
+
+    def __enter__(self) -> "Load":
+        self._plan_path.write_bytes(encode_plan(self._plan))
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        reader, writer = os.pipe()
+        self._status = reader
+        env = {
+            **base_environment(),
+            **self._secrets,
+            "CALLDRILL_PLAN": str(self._plan_path),
+            "CALLDRILL_STATUS_FD": str(writer),
+        }
+        calls = str(self._plan.calls)
+        command = [sys.executable, "-m", "locust", "-f", str(locustfile_path()), "--headless", "--only-summary"]
+        try:
+            with self._log.open("wb") as output:
+                self._process = self._namespace.popen(
+                    [*command, "-u", calls, "-r", calls], env=env, pass_fds=(writer,), stdin=subprocess.DEVNULL,
+                    stdout=output, stderr=subprocess.STDOUT,
+                )  # fmt: skip
+        finally:
+            os.close(writer)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        process = self._process
+        if process is not None and process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(STOP_LIMIT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        with contextlib.suppress(OSError):
+            os.close(self._status)
+
+    def follow(self, on_event: Callable[[dict[str, Any]], None]) -> None:
+        """Hand each event to ``on_event`` until Locust is done. Raises `RunError` when it is not done in time."""
+        plan = self._plan
+        limit_s = SET_UP_LIMIT_S + plan.calls * plan.every_s + plan.call.call_limit_s + STOP_LIMIT_S
+        for event in self._events(time.monotonic() + limit_s):
+            on_event(event)
+        assert self._process is not None
+        code = self._process.wait(STOP_LIMIT_S)
+        if code not in (0, 1):  # 1 means that Locust saw failures, and judging those is not its business here
+            raise RunError(f"Locust ended with code {code} (see {self._log.name})")
+
+    def _events(self, deadline: float) -> Iterator[dict[str, Any]]:
+        os.set_blocking(self._status, False)
+        pending = b""
+        while True:
+            if time.monotonic() > deadline:
+                raise RunError(f"the callers were not done in time (see {self._log.name})")
+            chunk = self._read()
+            if chunk == b"":
+                return
+            *lines, pending = (pending + (chunk or b"")).split(b"\n")
+            for line in lines:
+                yield json.loads(line)
+
+    def _read(self) -> bytes | None:
+        """What is there within a short while; None for nothing yet, empty when Locust has gone."""
+        ready, _, _ = select.select([self._status], [], [], 0.2)
+        return os.read(self._status, 65536) if ready else None

@@ -1,0 +1,88 @@
+"""The programs of the lab's server site: coturn, the agent, the reflector. What each is started with."""
+
+import os
+import secrets
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from calldrill.certificates import Certificates
+from calldrill.service import Service
+from netem.commands import find
+from netem.namespace import Namespace
+from netem.topology import Addresses
+
+AGENT_PORT = 8080
+STUN_PORT, TLS_PORT = 3478, 5349
+REFLECTOR_PORT = 8620
+REALM = "drill.example"
+TURN_NAME = "turn.drill.example"
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """Made anew for each run, handed on by environment or private file only."""
+
+    api_key: str
+    turn_username: str
+    turn_password: str
+
+    @classmethod
+    def new(cls) -> "Secrets":
+        """Fresh ones."""
+        return cls(secrets.token_urlsafe(24), "drill", secrets.token_urlsafe(24))
+
+
+def base_environment() -> dict[str, str]:
+    """What every program gets: enough to run, nothing of the user's own secrets."""
+    kept = ("PATH", "LANG", "LC_ALL", "HOME", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV")
+    return {name: os.environ[name] for name in kept if name in os.environ}
+
+
+def agent_service(namespace: Namespace, at: Addresses, keys: Secrets, log: Path) -> Service:
+    """The embedded agent, on its own address."""
+    env = {
+        **base_environment(),
+        "CALLDRILL_AGENT_HOST": at.agent,
+        "CALLDRILL_AGENT_PORT": str(AGENT_PORT),
+        "CALLDRILL_AGENT_API_KEY": keys.api_key,
+    }
+    return Service("the agent", namespace, [sys.executable, "-m", "agent"], env, log)
+
+
+def reflector_service(namespace: Namespace, at: Addresses, log: Path) -> Service:
+    """The far end of the sampler."""
+    command = [sys.executable, "-m", "calldrill", "reflect", "--host", at.agent, "--port", str(REFLECTOR_PORT)]
+    return Service("the reflector", namespace, command, base_environment(), log)
+
+
+def coturn_service(
+    namespace: Namespace, at: Addresses, keys: Secrets, certificates: Certificates, runtime: Path, log: Path
+) -> Service:
+    """coturn on two addresses, by UDP, TCP and TLS, with long-term credentials."""
+    config = runtime / "turnserver.conf"
+    config.touch(mode=0o600)
+    config.write_text("\n".join(_coturn_lines(at, keys, certificates, runtime)) + "\n")
+    return Service("coturn", namespace, [find("turnserver"), "-c", str(config)], base_environment(), log)
+
+
+def _coturn_lines(at: Addresses, keys: Secrets, certificates: Certificates, runtime: Path) -> list[str]:
+    return [
+        f"listening-ip={at.turn}",
+        f"listening-ip={at.turn_alternate}",
+        f"relay-ip={at.turn}",
+        f"listening-port={STUN_PORT}",
+        f"tls-listening-port={TLS_PORT}",
+        f"realm={REALM}",
+        "lt-cred-mech",
+        f"user={keys.turn_username}:{keys.turn_password}",
+        f"cert={certificates.certificate}",
+        f"pkey={certificates.key}",
+        f"pidfile={runtime / 'turnserver.pid'}",
+        f"userdb={runtime / 'turnserver.db'}",
+        "log-file=stdout",
+        "fingerprint",
+        "no-cli",
+        "no-multicast-peers",
+        "no-dtls",
+    ]
