@@ -2,6 +2,7 @@
 
 import contextlib
 import platform
+from collections.abc import Sequence
 
 from netem.commands import Runner, run
 from netem.errors import LabBrokeError
@@ -58,6 +59,10 @@ class KernelShell:
     def run(self, line: str) -> str:
         """One shell line in the namespace."""
         return self._namespace.shell([line], self._run)
+
+    def batch(self, lines: Sequence[str]) -> None:
+        """One ``tc -batch`` in the namespace; it stops at the first line that fails."""
+        self._run(self._namespace.inside(["tc", "-batch", "-"]), "\n".join(lines) + "\n")
 
     def close(self) -> None:
         """Drop the namespace, and with it its devices."""

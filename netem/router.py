@@ -2,11 +2,11 @@
 
 A `RouterShell` is a kernel that has netem and two devices, reached by shell lines: the host's own, in a
 namespace, or a user-mode Linux. The `Router` gives it addresses and impairs both of its devices, always with
-one `tc -batch`, so that a change takes hold on both directions within a fraction of a millisecond of each
-other.
+one batch of `tc` lines, so that a change takes hold on both directions within about a millisecond.
 """
 
 import threading
+from collections.abc import Sequence
 from typing import Protocol
 
 from measures.network import Impairment
@@ -28,6 +28,9 @@ class RouterShell(Protocol):
 
     def run(self, line: str) -> str:
         """Run one shell line in it; its output. Raises LabBrokeError when it fails."""
+
+    def batch(self, lines: Sequence[str]) -> None:
+        """Run lines of ``tc -batch`` in it, as close together as can be. Raises LabBrokeError if one fails."""
 
     def close(self) -> None:
         """Go away; safe to call twice, and after a failed `open`."""
@@ -72,8 +75,7 @@ class Router:
                 for device, old, new in zip(self.devices, before, (up, down), strict=True)
                 for line in change_lines(device, old, new)
             ]
-            batch = " ".join(f"'{line}'" for line in lines)
-            self._shell.run(f"printf '%s\\n' {batch} | tc -batch -")
+            self._shell.batch(lines)
             self._now = (up, down)
 
     def read_back(self) -> tuple[Qdisc, Qdisc]:

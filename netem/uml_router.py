@@ -102,6 +102,10 @@ class UmlShell:
             raise LabBrokeError(f"{WHO} is not running")
         return self._console.command(f"{{ {line}; }} 2>&1", ANSWER_S)
 
+    def batch(self, lines: Sequence[str]) -> None:
+        """Lines for the tc that waits in the guest; see `uml_init.sh`."""
+        self.run("batch " + " ".join(f"'{line}'" for line in lines))
+
     def close(self) -> None:
         """End the process (it has nothing to save) and remove its files."""
         self._end()
