@@ -122,23 +122,15 @@ def of_self_relay(why: str) -> Diagnosis:
 
 def of_exception(error: BaseException, uri: IceUri, phase: str, timeout_s: float) -> Diagnosis:
     """Of whatever stopped a phase."""
-    if isinstance(error, MalformedMessage):
-        return Diagnosis(f"the answer is not STUN ({error})", "server", f"check what listens on {uri.endpoint}")
-    if isinstance(error, socket.gaierror):
-        return Diagnosis(f"the name {uri.host} does not resolve", "you", "check its spelling and your DNS")
     if isinstance(error, TimeoutError):
         return _of_timeout(uri, phase, timeout_s)
     if isinstance(error, ssl.SSLCertVerificationError):
         return _VERIFY.get(error.verify_code, _UNTRUSTED)
     if isinstance(error, ssl.SSLError):
         return _of_tls(error, uri)
-    if isinstance(error, ConnectionRefusedError):
-        return Diagnosis(
-            f"refused: nothing listens on {uri.endpoint}", "server", "check the port, and that the server runs"
-        )
     if isinstance(error, ConnectionError):
-        return _of_closing(uri, phase)
-    return _of_os_error(error)
+        return _of_connection(error, uri, phase)
+    return _of_the_rest(error, uri)
 
 
 def _of_timeout(uri: IceUri, phase: str, timeout_s: float) -> Diagnosis:
@@ -158,12 +150,19 @@ def _of_tls(error: ssl.SSLError, uri: IceUri) -> Diagnosis:
     return Diagnosis(f"TLS: {reason}", "server", f"check that {uri.endpoint} speaks TLS 1.2 or later")
 
 
-def _of_closing(uri: IceUri, phase: str) -> Diagnosis:
+def _of_connection(error: ConnectionError, uri: IceUri, phase: str) -> Diagnosis:
+    if isinstance(error, ConnectionRefusedError):
+        mend = "check the port, and that the server runs"
+        return Diagnosis(f"refused: nothing listens on {uri.endpoint}", "server", mend)
     mend = "check that the port speaks this protocol, and the server's log"
     return Diagnosis(f"the server closed the connection during {phase}", "server", mend)
 
 
-def _of_os_error(error: BaseException) -> Diagnosis:
+def _of_the_rest(error: BaseException, uri: IceUri) -> Diagnosis:
+    if isinstance(error, MalformedMessage):
+        return Diagnosis(f"the answer breaks the protocol: {error}", "server", f"check what listens on {uri.endpoint}")
+    if isinstance(error, socket.gaierror):
+        return Diagnosis(f"the name {uri.host} does not resolve", "you", "check its spelling and your DNS")
     number = error.errno if isinstance(error, OSError) else None
     if number in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL):
         return Diagnosis("unreachable: no route to the server", "network", "check this machine's network and routes")

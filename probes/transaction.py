@@ -70,6 +70,8 @@ async def _next_answer(
         if taken is None:
             continue
         transaction_id, value = taken
-        times = sent[transaction_id]
+        times = sent.get(transaction_id)
+        if times is None:
+            continue  # an answer to a question that was never asked
         rtt_ns = received_ns - times[0] if len(times) == 1 else None
         return Answer(value, sum(map(len, sent.values())), rtt_ns)

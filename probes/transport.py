@@ -12,7 +12,7 @@ import asyncio
 import socket
 import ssl
 import time
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from probes.framing import StreamFramer
 from probes.resolve import Endpoint
@@ -74,8 +74,7 @@ class UdpLink(asyncio.DatagramProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio's callback."""
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        self._transport = cast(asyncio.DatagramTransport, transport)  # before 3.12 it is none by name
 
     def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:
         """asyncio's callback."""

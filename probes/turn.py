@@ -54,7 +54,7 @@ class State(enum.Enum):
 
 
 class Step(enum.Enum):
-    """What can be asked of a server, and with which method."""
+    """What can be asked of a server, and by which method."""
 
     ALLOCATE = Method.ALLOCATE
     PERMIT = Method.CREATE_PERMISSION
@@ -130,7 +130,7 @@ class AskAgain:
 class Refused:
     """The server said no; ``credentialed`` tells whether it had seen our credentials."""
 
-    step: Step
+    method: Method
     code: int
     reason: str
     credentialed: bool
@@ -272,7 +272,7 @@ class TurnClient:
             self._advance(step, Answer.STALE)
             return AskAgain(self._build(step), 438)
         self._advance(step, Answer.REFUSED)
-        return Refused(step, error.code, error.reason, credentialed, message)
+        return Refused(step.value, error.code, error.reason, credentialed, message)
 
     def _challenge(self, message: Message) -> bool:
         """Take realm and nonce from the first 401. A second one means that the credentials are wrong."""

@@ -1,0 +1,136 @@
+"""A real coturn on 127.0.0.1, with a certificate authority of its own: the rig of the probes' tests."""
+
+import datetime
+import ipaddress
+import shutil
+import socket
+import subprocess
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+USER, PASSWORD, REALM = "drill", "correct horse", "calldrill.test"
+HOST = "127.0.0.1"
+READY = "Total General servers"
+START_LIMIT_S = 20.0
+
+
+def free_port(kind: int = socket.SOCK_DGRAM) -> int:
+    """A port that was free a moment ago."""
+    with socket.socket(socket.AF_INET, kind) as sock:
+        sock.bind((HOST, 0))
+        return int(sock.getsockname()[1])
+
+
+@dataclass(frozen=True)
+class Pki:
+    """A CA and one certificate it made: PEM files."""
+
+    ca: Path
+    certificate: Path
+    key: Path
+
+
+def _name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def make_pki(folder: Path, *, days: float = 30.0, names: tuple[str, ...] = ("localhost", HOST)) -> Pki:
+    """A certificate for ``names`` that ends in ``days`` (negative: it has expired)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    now = datetime.datetime.now(datetime.UTC)
+    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+
+    def build(subject: str, public: ec.EllipticCurvePublicKey, until: datetime.datetime) -> x509.CertificateBuilder:
+        builder = x509.CertificateBuilder().subject_name(_name(subject)).issuer_name(_name("calldrill test CA"))
+        start = min(now, until) - datetime.timedelta(days=1)
+        builder = builder.public_key(public).serial_number(x509.random_serial_number())
+        return builder.not_valid_before(start).not_valid_after(until)
+
+    ca = build("calldrill test CA", ca_key.public_key(), now + datetime.timedelta(days=60))
+    ca = ca.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
+    ca = ca.add_extension(usage, critical=True)
+    ca = ca.add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), critical=False)
+    leaf = build(names[0], key.public_key(), now + datetime.timedelta(days=days))
+    leaf = leaf.add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
+    issuer_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
+    leaf = leaf.add_extension(issuer_id, critical=False)
+    pem = serialization.Encoding.PEM
+    (folder / "ca.pem").write_bytes(ca.sign(ca_key, hashes.SHA256()).public_bytes(pem))
+    (folder / "cert.pem").write_bytes(leaf.sign(ca_key, hashes.SHA256()).public_bytes(pem))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return Pki(folder / "ca.pem", folder / "cert.pem", folder / "key.pem")
+
+
+def _general_name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+class Coturn:
+    """One turnserver process; use it as a context manager. ``extra`` are more of its options."""
+
+    def __init__(self, folder: Path, *extra: str, peers_on_loopback: bool = True) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.pki = make_pki(folder)
+        self.port, self.tls_port = free_port(), free_port(socket.SOCK_STREAM)
+        self.log: list[str] = []
+        self._ready = threading.Event()
+        self._command = [
+            *("turnserver", "-n", "--no-cli", "--no-dtls", "--no-multicast-peers", "--no-rfc5780"),
+            *(f"--listening-ip={HOST}", f"--relay-ip={HOST}", f"--listening-port={self.port}"),
+            *(f"--tls-listening-port={self.tls_port}", "--lt-cred-mech", f"--user={USER}:{PASSWORD}"),
+            *(f"--realm={REALM}", f"--pidfile={folder / 'pid'}", f"--userdb={folder / 'db'}", "--log-file=stdout"),
+            *(f"--cert={self.pki.certificate}", f"--pkey={self.pki.key}", "--relay-threads=1"),
+            *(("--allow-loopback-peers",) if peers_on_loopback else ()),
+            *extra,
+        ]
+
+    def uri(self, transport: str = "udp") -> str:
+        """Its TURN URI by ``transport`` (udp, tcp or tls)."""
+        if transport == "tls":
+            return f"turns:{HOST}:{self.tls_port}"
+        return f"turn:{HOST}:{self.port}?transport={transport}"
+
+    def __enter__(self) -> "Coturn":
+        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        if not self._ready.wait(START_LIMIT_S):
+            self.__exit__()
+            raise RuntimeError("coturn did not start:\n" + "".join(self.log))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._reader.join()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self.log.append(line)
+            if READY in line:
+                self._ready.set()
+        self._ready.set()
+
+
+def is_installed() -> bool:
+    """Whether there is a turnserver to test against."""
+    return shutil.which("turnserver") is not None
