@@ -50,7 +50,7 @@ class Prediction:
 def predict(up: Impairment, down: Impairment, count: int, spacing_ms: float, seed: int = 1) -> Prediction:
     """Simulate trains of ``count`` packets; round trips are those of the impairments alone, without baseline."""
     random = np.random.default_rng(seed)
-    sent = np.tile(np.arange(count) * spacing_ms, (TRAINS, 1))
+    sent = np.tile(np.arange(count, dtype=np.float64) * spacing_ms, (TRAINS, 1))
     there = cross(sent, up, random)
     order = np.argsort(there, axis=1, kind="stable")
     back = np.empty_like(there)

@@ -1,0 +1,141 @@
+"""The cage passes on what it should and leaves nothing behind, however it ends."""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from netem.cage import cage_problem, explain, prepare_inside, run_in_cage
+from netem.errors import AskedWrongError
+from tests.netem.caged import living_in, run_python, start
+
+lab = pytest.mark.lab
+needs_cage = pytest.mark.skipif(cage_problem() is not None, reason=str(cage_problem()))
+
+# Says its namespace and its pid as the host sees it, then waits, with a grandchild that waits too.
+WAITING = """
+import os, signal, subprocess, sys
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(40))
+subprocess.Popen(["sleep", "600"])
+print(os.readlink("/proc/self/ns/net"), flush=True)
+try:
+    signal.pause()
+except KeyboardInterrupt:
+    sys.exit(41)
+"""
+STUBBORN = """
+import signal
+signal.signal(signal.SIGINT, lambda *_: print("no", flush=True))
+print("ready", flush=True)
+while True:
+    signal.pause()
+"""
+
+
+def test_outside_a_cage_nothing_is_mounted():
+    with pytest.raises(AskedWrongError, match="outside a cage"):
+        prepare_inside()
+
+
+def test_each_switch_is_named_with_its_mend():
+    text = explain("Operation not permitted", False, ["sysctl -w user.max_user_namespaces=10000"])
+    assert "switched off; run `sudo sysctl -w user.max_user_namespaces=10000`, or run as root" in text
+    assert "\n" not in text
+    assert "--privileged" in explain("Operation not permitted", True, [])
+
+
+@lab
+@needs_cage
+@pytest.mark.parametrize(("script", "code"), [("exit 0", 0), ("exit 7", 7), ("kill -9 $$", 137), ("kill $$", 143)])
+def test_exit_codes_pass_through(script: str, code: int):
+    assert run_in_cage(["sh", "-c", script]) == code
+
+
+@lab
+@needs_cage
+def test_a_program_that_is_not_there_is_127():
+    assert run_in_cage(["/nonexistent"]) == 127
+
+
+@lab
+@needs_cage
+def test_the_supervisors_handlers_come_back():
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    run_in_cage(["true"])
+    assert before == [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+
+
+@lab
+@needs_cage
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 41), (signal.SIGTERM, 40), (signal.SIGHUP, 40), (signal.SIGKILL, -9)]
+)
+def test_a_signal_to_the_supervisor_ends_all(number: int, code: int):
+    with start([sys.executable, "-c", WAITING]) as process:
+        namespace = process.stdout.readline().strip()
+        assert living_in(namespace)
+        process.send_signal(number)
+        assert process.stdout.read() == ""  # the end of the pipe: nobody in the cage holds it any more
+        assert process.wait(10) == code
+    assert_gone(namespace)
+
+
+@lab
+@needs_cage
+def test_sigkill_of_the_program_ends_all():
+    with start([sys.executable, "-c", WAITING]) as process:
+        namespace = process.stdout.readline().strip()
+        for pid in living_in(namespace):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+        assert process.stdout.read() == ""
+        assert process.wait(10) == 137
+    assert_gone(namespace)
+
+
+@lab
+@needs_cage
+def test_an_interrupt_arrives_once_and_the_third_is_the_hard_way():
+    with start([sys.executable, "-c", STUBBORN]) as process:
+        assert process.stdout.readline() == "ready\n"
+        for _ in range(2):
+            process.send_signal(signal.SIGINT)
+            assert process.stdout.readline() == "no\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.read() == ""
+        assert process.wait(10) == 130
+
+
+@lab
+@needs_cage
+def test_inside_run_is_private_and_orphans_are_reaped_without_stealing_statuses():
+    code, output = run_python("""
+import os, pathlib, subprocess
+from netem.cage import prepare_inside
+runtime = prepare_inside()
+(runtime / "x").write_text("x")
+assert sorted(os.listdir("/run")) == ["calldrill", "netns"], os.listdir("/run")
+child = subprocess.Popen(["sh", "-c", "exec 1>&-; (sleep 0.05; exit 3) & exit 5"])
+assert child.wait() == 5
+subprocess.run(["sleep", "0.2"], check=True)
+states = [line for line in subprocess.check_output(["ps", "-eo", "stat="], text=True).split() if line.startswith("Z")]
+assert states == [], states
+assert os.getpid() != 1
+print("fine")
+""")
+    assert (code, output) == (0, "fine\n")
+    assert not Path("/run/calldrill").exists()
+
+
+def assert_gone(namespace: str) -> None:
+    """A killed process is gone from the pipe a moment before it is gone from /proc."""
+    tick = threading.Event()
+    for _ in range(200):
+        if not living_in(namespace):
+            return
+        tick.wait(0.01)
+    pytest.fail(f"still living in {namespace}: {living_in(namespace)}")

@@ -1,0 +1,132 @@
+"""Commands of both kinds of router, read from a recorder; and the console against a far end of our own."""
+
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from measures.network import Impairment
+from netem.console import Console
+from netem.errors import HostLacksError, LabBrokeError
+from netem.kernel_router import KernelShell, has_netem
+from netem.proof import describe
+from netem.router import Router
+from netem.topology import PORT_RANGES, Addresses, nat_rules
+from netem.uml_router import find_netem_module, kernel_arguments, needs_shim
+
+
+class Recorder:
+    """A runner that only writes down."""
+
+    def __init__(self, failing: str = "\0") -> None:
+        self.seen: list[str] = []
+        self._failing = failing
+
+    def __call__(self, argv: Sequence[str], stdin: str = "") -> str:
+        self.seen.append(" ".join(argv) + (f" <<< {stdin}" if stdin else ""))
+        if self._failing in self.seen[-1]:
+            raise LabBrokeError("asked to fail")
+        return ""
+
+
+def test_the_kernel_router_is_a_namespace_with_two_links_and_netem_on_both():
+    recorder = Recorder()
+    router = Router(KernelShell(recorder), Addresses())
+    router.start()
+    router.apply(Impairment(delay_ms=1), Impairment(delay_ms=2))
+    router.stop()
+    router.stop()
+    text = "\n".join(recorder.seen)
+    assert "ip link add wan1 address 02:ca:11:00:00:01 netns internet type veth peer wan0 netns nat" in text
+    assert "ip link add srv1 address 02:ca:11:00:01:01 netns internet type veth peer srv0 netns server" in text
+    assert "ip addr add 198.51.100.1/24 dev wan1" in text
+    [batch] = [line for line in recorder.seen if "tc -batch -" in line]
+    assert "--net=/run/netns/internet" in batch
+    assert batch.index("dev srv1 root handle 1: netem") < batch.index("dev wan1 root handle 1: netem")
+    assert [line for line in recorder.seen if "netns delete" in line] == ["ip netns delete internet"]
+
+
+def test_a_refused_impairment_runs_nothing_and_the_former_stays():
+    recorder = Recorder()
+    router = Router(KernelShell(recorder), Addresses())
+    with pytest.raises(Exception, match="delay_ms is -1"):
+        router.apply(Impairment(), Impairment(delay_ms=-1))
+    assert recorder.seen == []
+
+
+@pytest.mark.parametrize(("failing", "found"), [("\0", True), ("qdisc add", False)])
+def test_netem_is_tried_for_and_the_scratch_namespace_always_removed(failing: str, found: bool):
+    recorder = Recorder(failing)
+    assert has_netem(recorder) is found
+    assert recorder.seen[-1] == "ip netns delete netem-trial"
+
+
+def test_uml_boots_from_the_host_with_both_taps():
+    line = " ".join(kernel_arguments(Path("/run/x"), Path("/run/x/mount"), Path("/m/sch_netem.ko")))
+    assert "init=/run/x/init" in line
+    assert "vec0:transport=tap,ifname=wan0,depth=64,gro=0,mac=02:ca:11:00:00:01" in line
+    assert "vec1:transport=tap,ifname=srv0," in line
+    assert len(line) < 2048
+
+
+def test_the_shim_is_for_amx_only():
+    assert needs_shim("flags : fpu amx_bf16 amx_tile avx")
+    assert not needs_shim("flags : fpu avx512f")
+
+
+def test_a_missing_module_names_the_package(tmp_path: Path):
+    with pytest.raises(HostLacksError, match="user-mode-linux"):
+        find_netem_module(tmp_path)
+
+
+def test_each_range_of_ports_stands_in_its_rules_and_they_do_not_overlap():
+    assert all(f"masquerade to :{ports}" in nat_rules(ports) for ports in PORT_RANGES)
+    (_, end), (start, _) = (map(int, ports.split("-")) for ports in PORT_RANGES)
+    assert end < start
+
+
+def test_an_impairment_in_words():
+    assert describe(Impairment()) == "nothing"
+    assert describe(Impairment(delay_ms=45, jitter_ms=5, rate_kbit=100)) == "45 ms ± 5 ms normal, 100 kbit/s"
+
+
+@pytest.fixture
+def far_end():
+    """A console and the raw descriptors of its far end: (console, what it sent, where to answer)."""
+    answer_read, answer_write = os.pipe()
+    ask_read, ask_write = os.pipe()
+    yield Console(answer_read, ask_write, "the far end"), ask_read, answer_write
+    for descriptor in (answer_read, ask_read, ask_write):
+        os.close(descriptor)
+
+
+def test_console_takes_only_the_answer_to_its_question(far_end):
+    console, _, answers = far_end
+    os.write(
+        answers, b"boot\r\n@@calldrill ready 6.1\nlate\n@@calldrill 7 0\n[1.0] kernel talk\nyes@@calldrill 1 0\r\n"
+    )
+    os.close(answers)
+    console.wait_ready(1)
+    assert console.command("question", 1).endswith("yes")
+
+
+def test_console_tells_failure_silence_and_death_apart(far_end):
+    console, asked, answers = far_end
+    os.write(answers, b"no such thing\n@@calldrill 1 2\n")
+    with pytest.raises(LabBrokeError, match="failed with 2 in the far end: no such thing"):
+        console.command("a", 1)
+    with pytest.raises(LabBrokeError, match="did not answer `b` in time; last lines: no such thing"):
+        console.command("b", 0.01)
+    threading.Thread(target=os.close, args=(answers,)).start()
+    with pytest.raises(LabBrokeError, match="the far end died during `c`"):
+        console.command("c", 5)
+    assert os.read(asked, 100) == b"1 a\n2 b\n3 c\n"
+
+
+def test_console_refuses_a_line_the_terminal_would_cut(far_end):
+    console, _, answers = far_end
+    os.close(answers)
+    with pytest.raises(LabBrokeError, match="too long"):
+        console.command("x" * 5000, 1)
