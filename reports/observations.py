@@ -11,10 +11,10 @@ What should be there and is not counts as missing, and each figure says what tha
 
 from collections.abc import Callable, Iterable, Sequence
 
-from measures.jitter import interarrival_jitter_ms, reordered
-
 from measures.call import Call, Recovery
 from measures.clock import NS_PER_MS, ms
+from measures.host import MemorySample
+from measures.jitter import interarrival_jitter_ms, reordered
 from measures.metric import METRICS
 from measures.probe import ProbeResult
 from measures.sample import Sample
@@ -174,20 +174,17 @@ def _rtp_jitter(harvest: Harvest) -> Observations:
     return trend((call.rtp_in.jitter_ms for call in harvest.calls), _never_recorded(harvest))
 
 
-def _memory_mb(harvest: Harvest) -> list[tuple[int, float]]:
-    return [(seen.at_ns, _bytes_of(seen.pss_bytes, seen.rss_bytes) / BYTES_PER_MB) for seen in harvest.memory]
-
-
-def _bytes_of(pss_bytes: int | None, rss_bytes: int) -> int:
-    return rss_bytes if pss_bytes is None else pss_bytes
+def memory_mb(seen: MemorySample) -> float:
+    """The agent's memory at one look: its proportional set size, or the resident one where there is no other."""
+    return (seen.rss_bytes if seen.pss_bytes is None else seen.pss_bytes) / BYTES_PER_MB
 
 
 def _memory_growth(harvest: Harvest) -> Observations:
     due = harvest.first_due_ns
     if due is None:
         return Observations()
-    before = [mb for at_ns, mb in _memory_mb(harvest) if at_ns < due]
-    since = [mb for at_ns, mb in _memory_mb(harvest) if at_ns >= due]
+    before = [memory_mb(seen) for seen in harvest.memory if seen.at_ns < due]
+    since = [memory_mb(seen) for seen in harvest.memory if seen.at_ns >= due]
     return Observations(values=[max(since) - before[-1]]) if before and since else Observations(missing=1)
 
 
@@ -217,7 +214,7 @@ _OBSERVERS: dict[str, Callable[[Harvest], Observations]] = {
     "sample_reordered": _sample_reordered,
     "rtp_loss": _rtp_loss,
     "rtp_jitter": _rtp_jitter,
-    "agent_memory": lambda h: trend(mb for _, mb in _memory_mb(h)),
+    "agent_memory": lambda h: trend(map(memory_mb, h.memory)),
     "agent_memory_growth": _memory_growth,
     "history_messages": _history,
     "impairment_unproven": lambda h: counter(not proof.passed for proof in h.proofs),

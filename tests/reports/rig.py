@@ -197,7 +197,7 @@ def recoveries(index: int, spoken: tuple[Turn, ...], scene: Scene, chance: rando
         for number in range(5):
             clock += 2.0**number
             tries.append(attempt(number + 1, 2.0**number, clock, 0.9, "ice failed: no pair answered"))
-        return (Recovery("outage", at(began), at(noticed), tuple(tries), None, None, None),)
+        return (Recovery("silence", at(began), at(noticed), tuple(tries), None, None, None),)
     first = attempt(1, 1.0, noticed + 1.0, 0.8, "signalling timed out")
     second = attempt(2, 2.0, noticed + 3.1, 0.35 + chance.random() * 0.2, "connected")
     back = max(OUTAGE_S[1] + 0.25, noticed + 3.1) + 0.45 + 0.12 * index
@@ -205,8 +205,8 @@ def recoveries(index: int, spoken: tuple[Turn, ...], scene: Scene, chance: rando
     seen = jump + 1.0 + chance.uniform(0.0, 0.2)
     again = attempt(1, 1.0, seen + 1.0, 0.3, "connected")
     return (
-        Recovery("outage", at(began), at(noticed), (first, second), at(back), first_answer(spoken, began), True),
-        Recovery("nat-rebind", at(jump), at(seen), (again,), at(seen + 1.45), first_answer(spoken, jump), True),
+        Recovery("silence", at(began), at(noticed), (first, second), at(back), first_answer(spoken, began), True),
+        Recovery("silence", at(jump), at(seen), (again,), at(seen + 1.45), first_answer(spoken, jump), True),
     )
 
 
@@ -219,9 +219,9 @@ def states(call: Call) -> list[CallEvent]:
     """The states the person sees, with reconnection laid over the conversation."""
     changes = [(call.due_ns, "connecting"), (call.phases[-1].start_ns + call.phases[-1].duration_ns, "active")]
     for turn in call.turns:
-        changes.append((turn.caller_speech_start_ns, "listening"))
+        changes += [(turn.caller_speech_start_ns, "speaking"), (turn.caller_speech_end_ns, "active")]
         if turn.agent_speech_start_ns is not None and turn.agent_speech_end_ns is not None:
-            changes += [(turn.agent_speech_start_ns, "speaking"), (turn.agent_speech_end_ns, "active")]
+            changes += [(turn.agent_speech_start_ns, "listening"), (turn.agent_speech_end_ns, "active")]
     for recovery in call.recoveries:
         back = recovery.media_back_ns
         end = call.ended_ns if back is None else back
