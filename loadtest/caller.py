@@ -55,7 +55,7 @@ class Caller:
         self._wake = asyncio.Event()
         self._mouth = Mouth(self._wake.set)
         self._ear = Ear(plan.count_pattern, self._wake.set)
-        self._rescue = Rescue(POLICIES[plan.policy], self._attempt, self._on_rescue_end)
+        self._rescue = Rescue(POLICIES[plan.policy], self._attempt, self._on_media_back, self._on_rescue_failure)
         self._peer: Peer | None = None
         self._old_stats: list[tuple[RtpStats, RtpStats]] = []
         self._location = ""
@@ -240,7 +240,7 @@ class Caller:
             if self._ended:
                 raise GaveUp(self._ended)
             left_s = deadline - time.monotonic()
-            if left_s <= 0 or self._rescue.active:
+            if left_s <= 0 or not self._rescue.settled.is_set():
                 return False
             self._wake.clear()
             try:
@@ -311,11 +311,12 @@ class Caller:
         answer = await self._target.restart(self._location, offer)
         await peer.finish_restart(answer)
 
-    def _on_rescue_end(self, recovered: bool, reason: str) -> None:
-        if recovered:
-            self._step("recovered")
-        else:
-            self._ended = reason
+    def _on_media_back(self) -> None:
+        self._step("recovered")
+        self._wake.set()
+
+    def _on_rescue_failure(self, reason: str) -> None:
+        self._ended = reason
         self._wake.set()
 
     # -- the end, and what is noted --------------------------------------------------------------------------
@@ -340,9 +341,10 @@ class Caller:
         stats = list(self._old_stats)
         if self._peer is not None:
             stats.append((self._peer.received.snapshot(), self._peer.sent()))
+        phases = tuple(sorted(self._phases, key=lambda phase: phase.start_ns))
         return Call(
             id=self._id, caller=self._plan.policy, profile=self._plan.profile, due_ns=self._due_ns,
-            started_ns=started_ns, ended_ns=time.monotonic_ns(), phases=tuple(sorted(self._phases, key=lambda phase: phase.start_ns)),
+            started_ns=started_ns, ended_ns=time.monotonic_ns(), phases=phases,
             turns=tuple(self._turns), turns_planned=len(self._plan.turns), recoveries=self._rescue.recoveries,
             rtp_in=combined([received for received, _ in stats]), rtp_out=combined([sent for _, sent in stats]),
             outcome=outcome, blame=blame, reason=reason,

@@ -1,8 +1,9 @@
 """One call's recoveries: from noticed silence to media back, by a policy.
 
 At most one rescue is under way. Before each attempt the policy's delay is waited, cut short if the media comes
-back by itself; an attempt that has begun is carried through. A rescue ends with media, with a fatal refusal, or
-with the policy exhausted. Everything is noted as it happens and becomes a `Recovery` at the end of the call.
+back by itself. The caller may go on as soon as there is media (`settled`), while an attempt that has begun is still
+carried through. A rescue ends with media, with a fatal refusal, or with the policy exhausted. Everything is noted
+as it happens and becomes a `Recovery` at the end of the call.
 """
 
 import asyncio
@@ -48,22 +49,19 @@ class _Record:
 
 
 class Rescue:
-    """Notices of silence and of media in, attempts out. ``on_end`` hears how each rescue ended."""
+    """Notices of silence and of media in, attempts out. ``on_media`` and ``on_failure`` hear how it goes."""
 
     def __init__(
-        self, policy: Policy, attempt: Callable[[], Awaitable[Tried]], on_end: Callable[[bool, str], None]
-    ) -> None:
-        self._policy, self._attempt, self._on_end = policy, attempt, on_end
+        self, policy: Policy, attempt: Callable[[], Awaitable[Tried]], on_media: Callable[[], None],
+        on_failure: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        self._policy, self._attempt, self._on_media, self._on_failure = policy, attempt, on_media, on_failure
         self._records: list[_Record] = []
         self._task: asyncio.Task[None] | None = None
         self._media = asyncio.Event()
+        self._silent_again_ns = 0
         self.settled = asyncio.Event()
         self.settled.set()
-
-    @property
-    def active(self) -> bool:
-        """Whether a rescue is under way."""
-        return self._task is not None
 
     @property
     def count(self) -> int:
@@ -76,8 +74,9 @@ class Rescue:
         return tuple(record.frozen() for record in self._records)
 
     def silence(self, last_media_ns: int) -> None:
-        """The media has stopped. While a rescue is under way this says nothing new."""
+        """The media has stopped. A rescue under way goes on; one that had media already is followed by another."""
         if self._task is not None:
+            self._silent_again_ns = last_media_ns if self._media.is_set() else 0
             return
         self._records.append(_Record(last_media_ns or time.monotonic_ns(), time.monotonic_ns()))
         self._media.clear()
@@ -89,6 +88,8 @@ class Rescue:
         if self._task is not None and self._records[-1].media_back_ns is None:
             self._records[-1].media_back_ns = arrived_ns
             self._media.set()
+            self.settled.set()
+            self._on_media()
 
     def answered(self, onset_ns: int, context_kept: bool | None) -> None:
         """A turn was answered: the first one after each rescue closes its record."""
@@ -97,16 +98,21 @@ class Rescue:
                 record.first_turn_ns, record.context_kept = onset_ns, context_kept
 
     async def _run(self, record: _Record) -> None:
-        recovered, reason = await self._try_all(record)
+        failure = await self._try_all(record)
         self._task = None
-        self.settled.set()
-        self._on_end(recovered, reason)
+        if failure is not None:
+            self._on_failure(failure)
+            self.settled.set()
+        elif self._silent_again_ns:
+            again_ns, self._silent_again_ns = self._silent_again_ns, 0
+            self.silence(again_ns)
 
-    async def _try_all(self, record: _Record) -> tuple[bool, str]:
+    async def _try_all(self, record: _Record) -> str | None:
+        """Why there is no media at the end of all attempts, or None when there is."""
         number = 0
         while (delay_ms := self._policy.delay_ms(number)) is not None:
             if await self._media_within(delay_ms / 1000):
-                return True, "media came back"
+                return None
             began_ns = time.monotonic_ns()
             tried = await self._attempt()
             number += 1
@@ -114,10 +120,10 @@ class Rescue:
                 Attempt(number, delay_ms, began_ns, time.monotonic_ns(), tried.action, tried.outcome)
             )
             if tried.fatal:
-                return False, tried.outcome
+                return tried.outcome
             if tried.outcome == "ok" and await self._media_within(MEDIA_AFTER_ATTEMPT_S):
-                return True, tried.action
-        return self._media.is_set(), "max_retries_exceeded"
+                return None
+        return None if self._media.is_set() else "max_retries_exceeded"
 
     async def _media_within(self, seconds: float) -> bool:
         try:
