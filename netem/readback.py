@@ -57,7 +57,6 @@ class Qdisc:
 def parse(text: str, device: str) -> Qdisc:
     """The root qdisc of a device from the JSON of ``tc``; LabBrokeError if the text is not that."""
     try:
-        # iproute2 6.1 prints the Gilbert-Elliott parameters of some builds without quotes around nan: refuse below.
         entries = json.loads(text)
         root = next(entry for entry in entries if entry.get("root"))
     except (ValueError, StopIteration, AttributeError, TypeError):

@@ -1,0 +1,60 @@
+"""The whole lab as an ordinary user, in a user namespace of its own."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+
+import pytest
+
+from netem.cage import cage_problem
+from tests.netem.caged import ROOT, SUPERVISOR
+
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.skipif(os.geteuid() != 0, reason="this whole suite runs as an ordinary user already"),
+    pytest.mark.skipif(cage_problem() is not None, reason=str(cage_problem())),
+]
+NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+SCRIPT = """
+import os
+from netem.cage import prepare_inside
+from netem.echo import echo_train
+from netem.lab import Lab
+from netem.profiles import PROFILES
+from netem.readback import differences
+with Lab(prepare_inside()) as lab:
+    for profile in PROFILES.values():
+        lab.apply_profile(profile)
+        odd = [differences(*pair) for pair in zip((profile.up, profile.down), lab.read_back())]
+        assert odd == [[], []], (profile.name, odd)
+    lab.apply_profile(PROFILES["lte"])
+    lab.nat_rebind()
+    seen = echo_train(lab.caller, lab.addresses.agent, 10, 20).figures()
+print(seen.received, seen.rtt_p50_ms > 114, open("/proc/self/uid_map").read().split()[1])
+"""
+
+
+def python_for_nobody() -> list[str]:
+    """An interpreter that nobody may run and that finds our libraries; skips when there is none."""
+    paths = os.pathsep.join([str(ROOT), sysconfig.get_paths()["purelib"]])
+    environment = ["env", f"PYTHONPATH={paths}", "PYTHONDONTWRITEBYTECODE=1"]
+    for python in (sys.executable, "/usr/bin/python3"):
+        command = [*NOBODY, *environment, python]
+        try:
+            tried = subprocess.run([*command, "-c", "import netem.lab"], cwd="/", capture_output=True, check=False)
+        except OSError:
+            continue
+        if tried.returncode == 0:
+            return command
+    pytest.skip("no interpreter and libraries that an ordinary user may read")
+
+
+def test_an_ordinary_user_gets_the_same_lab():
+    python = python_for_nobody()
+    inner = [python[-1], "-c", SCRIPT]
+    done = subprocess.run(
+        [*python, "-c", SUPERVISOR, *inner], cwd="/", capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "10 True 65534\n"
