@@ -1,0 +1,10 @@
+"""Impaired networks: a private internet in a cage, with real netem, and the proof that it bites.
+
+Theory of operation
+-------------------
+`cage` runs a whole drill in namespaces that the kernel undoes whatever happens. Inside it, `lab` builds a
+caller, a NAT, a router and a server (`topology`), and impairs the router's two devices. The router's kernel
+is the host's own where that has sch_netem (`kernel_router`), else a user-mode Linux (`uml_router`); `backend`
+chooses by trying. What is asked of netem is made in `tc`, what the kernel answers is read in `readback`, and
+`proof` compares an echo train (`echo`) with what a simulation (`prediction`) of the same queues allows.
+"""
