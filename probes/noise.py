@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from measures.clock import ms
 from measures.jitter import interarrival_jitter_ms
 from probes.reflector import Reflector
-from probes.sampler import SamplePlan, sample
+from probes.sampler import sample
+from probes.train import SamplePlan
 
 DURATION_S = 0.5
 INTERVAL_MS = 10.0

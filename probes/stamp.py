@@ -17,7 +17,6 @@ from probes.errors import BadInput, MalformedMessage
 BASE_BYTES = 44
 TLV_HEADER_BYTES = 4
 MAX_BYTES = 65_000
-PORT = 862
 
 _SENDER = struct.Struct("!IQHH28x")
 _REFLECTOR = struct.Struct("!IQHHQIQHxxBxxx")

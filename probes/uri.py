@@ -16,6 +16,7 @@ Scheme = Literal["stun", "stuns", "turn", "turns"]
 Transport = Literal["udp", "tcp", "tls"]
 PORT = 3478
 TLS_PORT = 5349
+STAMP_PORT = 862
 
 _FORM = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?P<host>\[[^\]]*\]|[^:?/\[\]]*)(?::(?P<port>[^?]*))?(?:\?(?P<query>.*))?"
@@ -102,3 +103,20 @@ def _transport(text: str, scheme: Scheme, query: str | None) -> Transport:
             raise BadInput(f"{text}: TURN over DTLS (turns with transport=udp) is not probed; use transport=tcp")
         return "tls"
     return "tcp" if query is not None and query.lower() == "transport=tcp" else "udp"
+
+
+@dataclass(frozen=True, slots=True)
+class StampTarget:
+    """A STAMP reflector: ``stamp://host[:port]``, port 862 unless told."""
+
+    host: str
+    port: int
+    text: str
+
+
+def parse_stamp_target(text: str) -> StampTarget:
+    """Read a sampler's target. Raises `BadInput` with one line."""
+    match = re.fullmatch(r"stamp://(?P<host>\[[^\]]*\]|[^:/?\[\]]*)(?::(?P<port>.*))?", text)
+    if match is None or not text.isprintable():
+        raise BadInput(f"{text!r}: write stamp://host:port (the far end is `calldrill reflect`)")
+    return StampTarget(_host(text, match["host"]), _port(text, match["port"], STAMP_PORT), text)
