@@ -108,7 +108,7 @@ def _tell(
 ) -> None:
     from measures.distribution import Distribution  # noqa: PLC0415  brings scipy
 
-    rtts = [rtt / 1e6 for one in result.samples if (rtt := one.rtt_ns) is not None]
+    rtts = [each / 1e6 for one in result.samples if (each := one.rtt_ns) is not None]
     rtt = Distribution.of("sample_rtt", "ms", rtts, lost=result.loss.total)
     if json_out:
         sys.stdout.write(_document(target, plan, result, floor, rtt))
@@ -152,13 +152,13 @@ def _lines(result: "Sampling", floor: "NoiseFloor | None", rtt: "Distribution") 
 
     loss, check = result.loss, result.selfcheck
     jitter = interarrival_jitter_ms(result.samples)
+    error = f"p50 {_figure(result.timer_error_p50_ms)} ms, p99 {_figure(check.timer_error_p99_ms)} ms"
     return [
         "RTT ms    " + "  ".join(_quantile(rtt, name) for name in ("min", "p50", "p95", "p99", "max")),
         f"jitter    {_figure(jitter)} ms (RFC 3550)",
         f"loss      {loss.total} of {len(result.samples)}: {loss.up} up, {loss.down} down, {loss.unknown} unknown",
         f"order     {reordered(result.samples)} reordered, {sum(one.duplicates for one in result.samples)} duplicates",
-        f"sampler   timer error p50 {_figure(result.timer_error_p50_ms)} ms, p99 {_figure(check.timer_error_p99_ms)} ms,"
-        f" {check.sends_missed} of {check.sends_due} sends missed",
+        f"sampler   timer error {error}, {check.sends_missed} of {check.sends_due} sends missed",
         f"floor     {floor.sentence() if floor else 'not measured: loopback carries nothing here'}",
     ]
 
