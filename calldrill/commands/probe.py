@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 PASSWORD_VARIABLE = "CALLDRILL_TURN_PASSWORD"  # never an option: command lines are seen by every user  # noqa: S105
 _FIGURES = ("binding_rtt_ms", "allocate_rtt_ms", "relay_rtt_ms", "relay_received", "certificate_days")
-_PIPE_COLUMNS = 240
+_PIPE_COLUMNS = 10_000  # a pipe has no edge to fold at
 
 
 def probe(
@@ -63,11 +63,11 @@ def probe(
     except BadInput as error:
         raise InputError(str(error)) from None
     except KeyboardInterrupt:
-        raise typer.Exit(EXIT_INTERRUPTED) from None
+        sys.exit(EXIT_INTERRUPTED)
     _keep(record, results)
     _tell(results, json_out, verbose)
     failed = any(result.outcome != "ok" for result in results)
-    raise typer.Exit(EXIT_THRESHOLD_FAILED if failed else EXIT_PASSED)
+    sys.exit(EXIT_THRESHOLD_FAILED if failed else EXIT_PASSED)
 
 
 def _credentials(username: str | None, password_file: Path | None) -> "Credentials | None":
@@ -140,11 +140,13 @@ def _print_table(results: "list[ProbeResult]", sentence: str) -> None:
         good = result.outcome == "ok"
         outcome = Text("ok" if good else "FAILED", style="green" if good else "bold red")
         table.add_row(Text(result.target), outcome, Text(_phases(result)), Text(_figures(result)))
-    console.print(table)
-    for result in results:
-        if result.outcome != "ok":
-            console.print(Text(_complaint(result)))
-    console.print(Text(sentence, style="bold"))
+    with console.capture() as captured:
+        console.print(table)
+        for result in results:
+            if result.outcome != "ok":
+                console.print(Text(_complaint(result)))
+        console.print(Text(sentence, style="bold"))
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
 def _phases(result: "ProbeResult") -> str:

@@ -53,7 +53,7 @@ def sample(
     if recorder is not None:
         _keep(recorder, result, floor)
     _tell(parsed, plan, result, floor, json_out)
-    raise typer.Exit(_exit_code(result))
+    sys.exit(_exit_code(result))
 
 
 def _sample(target: "StampTarget", plan: "SamplePlan") -> "Sampling":
