@@ -135,6 +135,9 @@ class Peer:
         if self._path is not None and self._remote is not None and remote.ufrag == self._remote.ufrag:
             raise RemoteProtocolError("the offer has the ICE credentials of the living path: no restart")
         restart = self._path is not None
+        if restart:
+            self._check_same_association(remote)
+            self._remote = remote
         self._media = remote.media
         self._payload_type = remote.payload_type or self._payload_type
         path = await self._gather(controlling=False, phase="gather_restart" if restart else "gather")
@@ -178,7 +181,7 @@ class Peer:
     def _check_same_association(self, remote: Remote) -> None:
         known = {f.value.upper() for f in self._remote.fingerprints} if self._remote else set()
         if known and not known & {f.value.upper() for f in remote.fingerprints}:
-            raise RemoteProtocolError("the answer to an ICE restart has another certificate: it is another session")
+            raise RemoteProtocolError("the ICE restart comes with another certificate: it is another session")
 
     # -- connecting -----------------------------------------------------------------------------------------
 

@@ -1,0 +1,70 @@
+"""The agent as a process on loopback, as any user starts it."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import httpx
+
+from tests.conftest import PATIENCE
+
+API_KEY = "test-key"
+
+
+@dataclass(frozen=True)
+class RunningAgent:
+    """A running agent."""
+
+    url: str
+    pid: int
+
+    def secret(self, session_id: str | None = None) -> dict[str, object]:
+        """A client secret."""
+        session = {"type": "realtime"} | ({"id": session_id} if session_id else {})
+        response = httpx.post(
+            f"{self.url}/v1/realtime/client_secrets",
+            json={"session": session},
+            headers={"Authorization": f"Bearer {API_KEY}"},
+            trust_env=False,
+        )
+        assert response.status_code == 200, response.text
+        return response.json()
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+@contextmanager
+def running_agent(**settings: str) -> Iterator[RunningAgent]:
+    """Start the agent, wait until it is healthy, end it."""
+    port = free_port()
+    env = {
+        **os.environ,
+        "CALLDRILL_AGENT_PORT": str(port),
+        "CALLDRILL_AGENT_API_KEY": API_KEY,
+        **{f"CALLDRILL_AGENT_{name}": value for name, value in settings.items()},
+    }
+    url = f"http://127.0.0.1:{port}"
+    process = subprocess.Popen([sys.executable, "-m", "agent"], env=env)
+    try:
+        deadline = time.monotonic() + 20 * PATIENCE
+        while True:
+            assert process.poll() is None, f"the agent ended with {process.returncode}"
+            assert time.monotonic() < deadline, "the agent did not get healthy"
+            try:
+                if httpx.get(f"{url}/health", trust_env=False).status_code == 200:
+                    break
+            except httpx.TransportError:
+                time.sleep(0.05)
+        yield RunningAgent(url, process.pid)
+    finally:
+        process.terminate()
+        process.wait(15)

@@ -1,0 +1,16 @@
+"""What every test may use.
+
+Time limits are in units that a slow machine may stretch: ``CALLDRILL_TEST_PATIENCE=3`` triples them.
+"""
+
+import os
+
+import pytest
+
+PATIENCE = float(os.environ.get("CALLDRILL_TEST_PATIENCE", "1"))
+
+
+@pytest.fixture
+def patience() -> float:
+    """Factor for the time limits of a test."""
+    return PATIENCE
