@@ -8,13 +8,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from measures.call import Call, CallEvent, CallQuality
+from measures.call import Call, CallEvent, CallQuality, Recovery
+from measures.clock import NS_PER_S
 from measures.host import MemorySample, SelfCheck
 from measures.network import LabProof, NetworkEvent
 from measures.probe import ProbeResult
 from measures.record import BadLine, Note, Record
 from measures.run import Run
 from measures.sample import Sample
+
+# How long after a fault media may still arrive: what was under way, and what the far end buffered.
+FAULT_REACH_NS = 2 * NS_PER_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,15 @@ class Harvest:
             or [event.commanded_ns for event in self.network]
         )
         return min(starts, default=0)
+
+    def fault_behind(self, recovery: Recovery) -> str:
+        """What the network did last before the caller noticed, and no earlier than media could still tell of it.
+
+        A coincidence in time and no proof of a cause; empty where the network did nothing then.
+        """
+        faults = [event for event in self.network if event.name != "profile" and event.stage != "end"]
+        near = range(recovery.began_ns - FAULT_REACH_NS, recovery.noticed_ns + 1)
+        return next((event.name for event in reversed(faults) if event.commanded_ns in near), "")
 
 
 def harvest_of(records: Iterable[Record | BadLine], plan: Plan | None = None) -> Harvest:

@@ -22,6 +22,7 @@ from reports.plots.ink import (
     page_style,
     quiet_axes,
 )  # fmt: skip
+from reports.words import requirement
 
 ALT = "For each recovery, the seconds until it was noticed, its attempts, media back and the first answer."
 MOST_ROWS = 60
@@ -52,20 +53,24 @@ def figure(run: Run, harvest: Harvest) -> Figure | None:
     if not rows:
         return None
     with page_style():
-        fig = new_figure(1.15 + 0.34 * len(rows))
+        fig = new_figure(1.3 + 0.34 * len(rows))
         ax = fig.subplots()
         quiet_axes(ax)
         ax.grid(visible=False, axis="y")
         for row, (call, recovery) in enumerate(rows):
             _row(ax, row, call, recovery)
-        ax.set_yticks(range(len(rows)), [f"{call.id} · {recovery.cause}" for call, recovery in rows])
+        ax.set_yticks(range(len(rows)), [_name(harvest, call, recovery) for call, recovery in rows])
         ax.tick_params(axis="y", labelcolor=INK)
         ax.set_ylim(len(rows) - 0.4, -0.75)
         ax.set_xlim(left=0)
         ax.set_xlabel("seconds since the last media packet before the fault")
         _limits(ax, run)
-        fig.legend(handles=_legend(), loc="outside lower center", ncols=7, fontsize=8.5, columnspacing=1.3)
+        fig.legend(handles=_legend(), loc="outside lower center", ncols=4, fontsize=8.5, columnspacing=1.3)
     return fig
+
+
+def _name(harvest: Harvest, call: Call, recovery: Recovery) -> str:
+    return f"{call.id} · {harvest.fault_behind(recovery) or recovery.cause}"
 
 
 def _row(ax: Axes, row: int, call: Call, recovery: Recovery) -> None:
@@ -103,7 +108,7 @@ def _limits(ax: Axes, run: Run) -> None:
         if threshold.metric == "recovery_media" and threshold.operator in ("<", "<="):
             at_s = threshold.limit / 1000
             ax.axvline(at_s, color=INK, linewidth=1.2, linestyle=(0, (2, 2)), zorder=1)
-            ax.annotate(f"limit: {threshold.aggregate} {threshold.operator} {at_s:g} s", (at_s, 1.0), (3, 2),
+            ax.annotate(f"limit: {requirement(threshold)}", (at_s, 1.0), (3, 2),
                         xycoords=ax.get_xaxis_transform(), textcoords="offset points", fontsize=8.5,
                         annotation_clip=False)  # fmt: skip
 

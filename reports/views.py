@@ -1,0 +1,240 @@
+"""The judged run as rows for people: what the page, the summary and the JUnit file all say, said once.
+
+A cell is text, or None with a reason beside it in the row or in the template. Nothing here judges.
+"""
+
+from dataclasses import dataclass
+from itertools import chain
+
+from measures.call import Attempt, Call, Recovery
+from measures.distribution import Distribution
+from measures.metric import METRICS
+from measures.run import Run
+from measures.threshold import Verdict
+from reports.harvest import Harvest
+from reports.observations import observations, owes_turn, setup_ms, since_fault_ms, turn_latencies_ms
+from reports.words import duration, interval, plural, quantity, requirement, title
+
+OUTCOME_WORDS = {"passed": "Passed", "failed": "Failed", "not enough evidence": "Not enough evidence"}
+MARKS = {"passed": "✓", "failed": "✗", "not enough data": "?"}
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictRow:
+    """One judged threshold."""
+
+    metric: str
+    title: str
+    help: str
+    asked: str
+    observed: str | None
+    interval: str | None
+    n: int
+    missing: int
+    outcome: str
+    reason: str
+
+    @property
+    def mark(self) -> str:
+        return MARKS[self.outcome]
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in one line."""
+        seen = self.observed or "nothing"
+        bounds = f" (95 % interval {self.interval})" if self.interval else ""
+        return f"{self.title}: asked {self.asked}, observed {seen}{bounds}; {self.reason}"
+
+
+def verdict_row(verdict: Verdict) -> VerdictRow:
+    declared = METRICS[verdict.threshold.metric]
+    rate = declared.kind == "rate"
+    return VerdictRow(
+        metric=declared.name,
+        title=title(declared.name),
+        help=declared.help,
+        asked=requirement(verdict.threshold),
+        observed=quantity(verdict.observed, verdict.unit, rate=rate),
+        interval=interval(verdict.ci95, verdict.unit, rate=rate),
+        n=verdict.n,
+        missing=verdict.missing,
+        outcome=verdict.outcome,
+        reason=verdict.reason,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A headline figure: what, how much, and what stands beside it."""
+
+    label: str
+    value: str | None
+    beside: str
+
+
+def tiles(run: Run, harvest: Harvest) -> list[Tile]:
+    """The handful of figures that a reader looks for first, judged or not."""
+    found = {distribution.metric: distribution for distribution in run.distributions}
+    seen = observations(harvest)
+    made: list[Tile] = []
+    total = len(harvest.calls) + harvest.calls_unrecorded
+    if total:
+        done = sum(call.outcome == "completed" for call in harvest.calls)
+        made.append(Tile("calls completed", f"{done} of {total}", _unrecorded(harvest)))
+    for name, label, part in (
+        ("call_setup", "longest call set-up", "max"),
+        ("turn_latency", "median answer, voice to voice", "p50"),
+        ("recovery_media", "longest gap that healed", "max"),
+    ):
+        if name in found or (total and seen[name].missing):
+            made.append(_distribution_tile(found.get(name), label, part, seen[name].missing))
+    if seen["sample_loss"].trials:
+        loss = seen["sample_loss"]
+        made.append(Tile("packets lost, sampler", quantity(loss.successes / loss.trials, "", rate=True),
+                         f"{loss.successes} of {loss.trials}"))  # fmt: skip
+    if harvest.memory:
+        growth = seen["agent_memory_growth"].values
+        value = quantity(growth[0], "MB") if growth else None
+        made.append(Tile("agent memory growth", value, "over the whole run" if growth else "no look before the calls"))
+    return made
+
+
+def _unrecorded(harvest: Harvest) -> str:
+    missing = harvest.calls_unrecorded
+    return f"{plural(missing, 'call')} left no record" if missing else "as planned"
+
+
+def _distribution_tile(known: Distribution | None, label: str, part: str, missing: int) -> Tile:
+    if known is None:
+        return Tile(label, None, f"{missing} missing")
+    bounds = interval(known.ci95.get(part), known.unit)
+    beside = f"95 % {bounds}" if bounds else f"of {known.n}"
+    return Tile(label, quantity(getattr(known, part), known.unit), beside + (f", {missing} missing" if missing else ""))
+
+
+@dataclass(frozen=True, slots=True)
+class CallRow:
+    """One call of the calls table."""
+
+    id: str
+    caller: str
+    good: bool
+    outcome: str
+    blame: str
+    reason: str
+    setup: str | None
+    turns: str
+    repeats: int
+    median_answer: str | None
+    recoveries: int
+    packets_in: int
+    packets_out: int
+    loss: str | None
+    jitter: str | None
+    longest_gap: str | None
+    path: str
+
+
+def call_row(call: Call) -> CallRow:
+    answers = sorted(latency for latency in turn_latencies_ms(call) if latency is not None)
+    rtp = call.rtp_in
+    lost = None if rtp.lost is None or not rtp.expected else max(0, rtp.lost) / rtp.expected
+    return CallRow(
+        id=call.id,
+        caller=call.caller,
+        good=call.outcome == "completed",
+        outcome=call.outcome.replace("_", " "),
+        blame="" if call.blame == "nobody" else call.blame,
+        reason=call.reason,
+        setup=quantity(setup_ms(call), "ms"),
+        turns=f"{len(answers)} of {max(call.turns_planned, len(call.turns))}",
+        repeats=sum(turn.repeats for turn in call.turns),
+        median_answer=quantity(answers[(len(answers) - 1) // 2], "ms") if answers else None,
+        recoveries=len(call.recoveries),
+        packets_in=rtp.packets,
+        packets_out=call.rtp_out.packets,
+        loss=quantity(lost, "", rate=True),
+        jitter=quantity(rtp.jitter_ms, "ms"),
+        longest_gap=quantity(rtp.longest_gap_ms, "ms"),
+        path=call.selected_pair,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryRow:
+    """One recovery of the recovery table. Times are from the last media packet before the fault."""
+
+    call: str
+    cause: str
+    meanwhile: str
+    noticed: str | None
+    attempts: tuple[str, ...]
+    media_back: str | None
+    first_answer: str | None
+    first_answer_why: str
+    context: str
+
+
+def recovery_rows(harvest: Harvest) -> list[RecoveryRow]:
+    """Every recovery, in the order of the calls."""
+    return list(chain.from_iterable((_recovery(harvest, call, r) for r in call.recoveries) for call in harvest.calls))
+
+
+def _recovery(harvest: Harvest, call: Call, recovery: Recovery) -> RecoveryRow:
+    owed = owes_turn(call, recovery)
+    contexts = {True: "kept", False: "lost", None: "not proved"}
+    return RecoveryRow(
+        call=call.id,
+        cause=recovery.cause,
+        meanwhile=harvest.fault_behind(recovery),
+        noticed=quantity(since_fault_ms(recovery, recovery.noticed_ns), "ms"),
+        attempts=tuple(map(_attempt, recovery.attempts)),
+        media_back=quantity(since_fault_ms(recovery, recovery.media_back_ns), "ms"),
+        first_answer=quantity(since_fault_ms(recovery, recovery.first_turn_ns), "ms"),
+        first_answer_why="no answer came after the fault" if owed else "no turn was left to be answered",
+        context=contexts[recovery.context_kept],
+    )
+
+
+def _attempt(attempt: Attempt) -> str:
+    waited = quantity(attempt.delay_ms, "ms")
+    lasted = duration(attempt.ended_ns - attempt.began_ns)
+    return f"{attempt.action.replace('-', ' ')} after {waited}: {attempt.outcome} in {lasted}"
+
+
+@dataclass(frozen=True, slots=True)
+class SetupRow:
+    """The steps of one call's set-up, a cell for each step of any call."""
+
+    call: str
+    cells: tuple[str | None, ...]
+
+
+def setup_table(harvest: Harvest) -> tuple[tuple[str, ...], list[SetupRow]]:
+    """The steps in the order they were first taken, and each call's durations."""
+    steps = tuple(dict.fromkeys(phase.name for call in harvest.calls for phase in call.phases))
+    rows = []
+    for call in harvest.calls:
+        spans: dict[str, int] = {}
+        for phase in call.phases:
+            spans.setdefault(phase.name, phase.duration_ns)
+        rows.append(SetupRow(call.id, tuple(duration(spans.get(step)) for step in steps)))
+    return steps, rows
+
+
+@dataclass(frozen=True, slots=True)
+class DistributionRow:
+    """One summary of many values."""
+
+    title: str
+    n: int
+    lost: int
+    cells: tuple[tuple[str | None, str | None], ...]
+
+
+def distribution_row(known: Distribution) -> DistributionRow:
+    parts = ("min", "p50", "p75", "p95", "p99", "max")
+    cells = tuple(
+        (quantity(getattr(known, part), known.unit), interval(known.ci95.get(part), known.unit)) for part in parts
+    )
+    return DistributionRow(title(known.metric), known.n, known.lost, cells)
