@@ -8,6 +8,7 @@ of for longest is forgotten first.
 It never sends more than it got, and nothing to a packet shorter than a whole STAMP packet: no amplifier.
 """
 
+import contextlib
 import selectors
 import socket
 import threading
@@ -93,7 +94,8 @@ class Reflector:
 
     def stop(self) -> None:
         """End `serve`; may be called from a signal handler or another thread."""
-        self._wake_writer.send(b"\0")
+        with contextlib.suppress(OSError):  # it has ended already
+            self._wake_writer.send(b"\0")
 
     def close(self) -> None:
         """Give the sockets back."""

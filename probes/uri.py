@@ -55,8 +55,8 @@ def parse_uri(text: str) -> IceUri:
     if match is None:
         raise BadInput(f"{text}: write {scheme}:host or {scheme}:host:port, without // or a path")
     secure = scheme in ("stuns", "turns")
+    port = _port(text, match["port"], TLS_PORT if secure else PORT)  # first: it tells of an IPv6 address bare
     host = _host(text, match["host"])
-    port = _port(text, match["port"], TLS_PORT if secure else PORT)
     return IceUri(scheme, host, port, _transport(text, scheme, match["query"]), text)
 
 

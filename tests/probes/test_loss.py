@@ -1,0 +1,50 @@
+"""On which way packets were lost, against a simulated path that knows."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from probes.loss import loss_sides
+
+FATES = ("kept", "up", "down")
+
+
+def _run(fates: list[str]) -> tuple[list[int], list[tuple[int, int]]]:
+    """Hello 0 is answered, number 1 is left out, then one packet for each fate, then an answered farewell."""
+    sent, replies, arrived = [0], [(0, 0)], 1
+    for seq, fate in enumerate([*fates, "kept"], start=2):
+        sent.append(seq)
+        if fate == "kept":
+            replies.append((seq, arrived))
+        arrived += fate != "up"
+    return sent, replies
+
+
+@given(st.lists(st.sampled_from(FATES), max_size=40))
+def test_totals_are_exact_and_no_packet_gets_a_wrong_side(fates: list[str]) -> None:
+    sent, replies = _run(fates)
+    told = loss_sides(sent, replies)
+    assert (told.count.up, told.count.down, told.count.unknown) == (fates.count("up"), fates.count("down"), 0)
+    for seq, side in told.sides.items():
+        assert side in (fates[seq - 2], "unknown")
+
+
+def test_a_stateless_reflector_tells_nothing() -> None:
+    told = loss_sides([0, 2, 3, 4], [(0, 0), (2, 2), (4, 4)])
+    assert told.sides == {3: "unknown"}
+    assert told.count.unknown == 1
+
+
+def test_a_loss_at_the_end_without_a_farewell_stays_unknown() -> None:
+    told = loss_sides([0, 2, 3], [(0, 0), (2, 1)])
+    assert told.sides == {3: "unknown"}
+
+
+def test_lost_farewells_are_not_counted() -> None:
+    told = loss_sides([0, 2, 3, 4], [(0, 0), (2, 1), (4, 2)], no_samples=frozenset({0, 3, 4}))
+    assert told.sides == {}
+    assert told.count.total == 0
+
+
+def test_reordering_on_the_way_up_does_not_make_losses() -> None:
+    told = loss_sides([0, 2, 3, 4], [(0, 0), (3, 1), (2, 2), (4, 3)])
+    assert told.count.total == 0

@@ -1,0 +1,198 @@
+"""The chain of stages against a real coturn, and against everything that goes wrong on the way."""
+
+import dataclasses
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from measures.probe import ProbeResult
+from measures.record import decode_record, encode_record
+from probes import resolve as resolve_module
+from probes.reach import ProbeOptions, probe_all
+from probes.turn import Credentials
+from probes.uri import parse_uri
+from tests.probes.coturn import HOST, PASSWORD, REALM, USER, Coturn, free_port, make_pki
+
+
+async def _probe(text: str, options: ProbeOptions) -> ProbeResult:
+    return (await probe_all([parse_uri(text)], options))[0]
+
+
+def _figures(result: ProbeResult) -> dict[str, float]:
+    return {measurement.name: measurement.value for measurement in result.measurements}
+
+
+def _phases(result: ProbeResult) -> list[str]:
+    return [phase.name for phase in result.phases]
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
+async def test_coturn_relays_to_ourselves(coturn: Coturn, options: ProbeOptions, transport: str) -> None:
+    result = await _probe(coturn.uri(transport), options)
+    assert result.outcome == "ok", (result.cause, result.log)
+    connect = {"udp": [], "tcp": ["connect"], "tls": ["connect", "tls"]}[transport]
+    rest = ["allocate", "peer", "permission", "channel", "relay", "refresh"]
+    assert _phases(result) == ["resolve", *connect, *rest]
+    figures, facts = _figures(result), result.facts or {}
+    assert (figures["relay_sent"], figures["relay_received"]) == (10, 10)
+    assert figures["relay_rtt_ms"] > 0
+    assert figures["lifetime_s"] == 600
+    assert facts["realm"] == REALM
+    assert facts["relayed_address"].startswith(HOST)
+    assert decode_record(encode_record(result)) == result
+    assert PASSWORD not in repr(result)
+    assert PASSWORD not in repr(options)
+
+
+async def test_all_at_once_with_stun_over_every_transport(coturn: Coturn, options: ProbeOptions) -> None:
+    texts = [coturn.uri("udp"), f"stun:{HOST}:{coturn.port}", f"stuns:{HOST}:{coturn.tls_port}"]
+    results = await probe_all([parse_uri(text) for text in texts], options)
+    assert [result.target for result in results] == texts
+    assert all(result.outcome == "ok" for result in results)
+    assert all(_figures(result)["binding_rtt_ms"] > 0 for result in results[1:])
+    assert 29 < _figures(results[2])["certificate_days"] <= 30
+    assert (results[2].facts or {})["certificate_name_matches"] == "yes"
+
+
+async def test_a_wrong_password_is_yours_to_mend(coturn: Coturn, options: ProbeOptions) -> None:
+    wrong = dataclasses.replace(options, credentials=Credentials(USER, "wrong"))
+    result = await _probe(coturn.uri(), wrong)
+    assert (result.outcome, result.owner) == ("failed", "you")
+    assert result.cause == "401: wrong username or password"
+    assert _phases(result)[-1] == "allocate"
+    assert (result.facts or {})["realm"] == REALM
+
+
+async def test_no_credentials_and_expired_ones_are_told_apart(coturn: Coturn, options: ProbeOptions) -> None:
+    nobody = await _probe(coturn.uri(), dataclasses.replace(options, credentials=None))
+    assert nobody.cause == "401: the server wants credentials"
+    late = Credentials(f"{int(time.time()) - 100}:bob", "x")
+    expired = await _probe(coturn.uri(), dataclasses.replace(options, credentials=late))
+    assert "expired 10" in expired.cause
+
+
+@pytest.mark.parametrize("text", ["stun:{}:{}", "turn:{}:{}", "turn:{}:{}?transport=tcp", "turns:{}:{}"])
+async def test_a_closed_port_is_refused_at_once(text: str) -> None:
+    began = time.monotonic()
+    result = await _probe(text.format(HOST, free_port(socket.SOCK_STREAM)), ProbeOptions(timeout_s=10))
+    assert result.cause.startswith("refused")
+    assert result.owner == "server"
+    assert time.monotonic() - began < 5
+
+
+async def test_a_silent_port_times_out_in_bounded_time_after_retransmitting() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind((HOST, 0))
+        began = time.monotonic()
+        result = await _probe(f"stun:{HOST}:{silent.getsockname()[1]}", ProbeOptions(timeout_s=0.7))
+        took_s = time.monotonic() - began
+        packets = [silent.recv(2048) for _ in range(2)]
+    assert 0.7 <= took_s < 2.5
+    assert result.cause.startswith("timed out: no answer to binding")
+    assert packets[0][8:20] != packets[1][8:20], "each Binding has an id of its own, so its RTT is certain"
+
+
+async def test_an_untrusted_ca_is_told_with_the_certificates_facts(coturn: Coturn, tmp_path: Path) -> None:
+    other = make_pki(tmp_path / "other")
+    result = await _probe(coturn.uri("tls"), ProbeOptions(Credentials(USER, PASSWORD), other.ca))
+    assert result.cause == "TLS: the certificate's issuer is not trusted here"
+    assert _phases(result)[-1] == "tls"
+    assert (result.facts or {})["certificate_issuer"] == "CN=calldrill test CA"
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [({"days": -1.0}, "TLS: the certificate has expired"), ({"names": ("a.example",)}, "does not have this IP")],
+)
+async def test_bad_certificates(tmp_path: Path, changes: dict, cause: str) -> None:
+    pki = make_pki(tmp_path / "pki", **changes)
+    turn = Coturn(tmp_path / "turn", f"--cert={pki.certificate}", f"--pkey={pki.key}")
+    with turn:
+        result = await _probe(turn.uri("tls"), ProbeOptions(ca_file=pki.ca))
+    assert cause in result.cause
+
+
+async def test_plain_tcp_on_a_tls_uri_is_a_tls_failure(coturn: Coturn) -> None:
+    listener = socket.create_server((HOST, 0))
+
+    def greet() -> None:
+        for _ in range(1):
+            peer, _address = listener.accept()
+            peer.recv(100)
+            peer.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            peer.close()
+
+    thread = threading.Thread(target=greet)
+    thread.start()
+    result = await _probe(f"turns:{HOST}:{listener.getsockname()[1]}", ProbeOptions(timeout_s=3))
+    thread.join()
+    listener.close()
+    assert result.cause.startswith(("TLS:", "the server closed"))
+
+
+async def test_a_denied_peer_is_self_relay_denied(tmp_path: Path, options: ProbeOptions) -> None:
+    with Coturn(tmp_path / "turn", peers_on_loopback=False) as turn:
+        result = await _probe(turn.uri(), options)
+        skipped = await _probe(turn.uri(), dataclasses.replace(options, relay=False))
+    assert result.cause.startswith("self-relay denied: the server answered CREATE_PERMISSION: 403")
+    assert "allocation and credentials are fine" in result.cause
+    assert skipped.outcome == "ok"
+
+
+async def test_the_users_quota(tmp_path: Path, options: ProbeOptions) -> None:
+    with Coturn(tmp_path / "turn", "--user-quota=1") as turn:
+        result = await _probe(turn.uri(), options)
+    assert result.cause.startswith("486")
+    assert _phases(result)[-1] == "peer"
+
+
+async def test_a_name_that_does_not_resolve(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(*_args: object, **_kwargs: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(resolve_module.socket, "getaddrinfo", nothing)
+    result = await _probe("stun:no-such-host.example", ProbeOptions(timeout_s=2))
+    assert (result.cause, result.owner) == ("the name no-such-host.example does not resolve", "you")
+
+
+async def test_a_resolver_that_hangs_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    release = threading.Event()
+
+    def hang(*_args: object, **_kwargs: object) -> list:
+        release.wait(20)
+        return []
+
+    monkeypatch.setattr(resolve_module, "_lookup", hang)
+    began = time.monotonic()
+    result = await _probe("stun:slow.example", ProbeOptions(timeout_s=0.3))
+    release.set()
+    assert "no answer from DNS" in result.cause
+    assert time.monotonic() - began < 2
+
+
+async def test_the_next_address_is_tried_where_nothing_listens(
+    coturn: Coturn, options: ProbeOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = [(int(socket.AF_INET), ("127.0.0.2", coturn.port)), (int(socket.AF_INET), (HOST, coturn.port))]
+    monkeypatch.setattr(resolve_module, "_lookup", lambda *_args: both)
+    result = await _probe(f"turn:two.example:{coturn.port}", options)
+    assert result.outcome == "ok", result.log
+    assert any("trying the next address" in line for line in result.log)
+
+
+async def test_garbage_is_no_stun() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind((HOST, 0))
+
+        def answer() -> None:
+            _, client = server.recvfrom(2048)
+            server.sendto(b"what?", client)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        result = await _probe(f"stun:{HOST}:{server.getsockname()[1]}", ProbeOptions(timeout_s=2))
+        thread.join()
+    assert "breaks the protocol" in result.cause
