@@ -1,7 +1,6 @@
-"""From a run folder to everything that is made of it: judged, and told four ways.
+"""A run's last step, and any later remaking: read, judge, write it all down.
 
-The verdict is written first: should a drawing fail, the run is judged all the same. Each file is complete or not
-there at all. Made twice from the same records, every file has the same bytes.
+``run.json`` is written last. So a folder whose document tells an outcome has the reports that belong to it.
 """
 
 from dataclasses import replace
@@ -10,32 +9,28 @@ from pathlib import Path
 from measures.clock import Instant
 from measures.run import Run, Status
 from reports.folder import read_records, read_run, write_run, write_whole
-from reports.harvest import Harvest, Plan, harvest_of
+from reports.harvest import Plan, harvest_of
 from reports.judge import judge_run
+from reports.junit import junit
+from reports.page import page
+from reports.summary import summary
 
-REPORT_FILE, JUNIT_FILE, SUMMARY_FILE = "report.html", "junit.xml", "summary.md"
+PAGE_FILE = "report.html"
+JUNIT_FILE = "junit.xml"
+SUMMARY_FILE = "summary.md"
 
 
 def finish(folder: Path, status: Status, ended: Instant | None) -> Run:
-    """Judge the run in ``folder`` and write ``run.json``, ``junit.xml``, ``summary.md`` and ``report.html``.
+    """Judge the run in ``folder`` and write every report of it.
 
-    ``status`` is how the run came to its end; ``ended`` is when, None for not known. Raises `RunFolderError` for a
-    folder that holds no run, `ThresholdError` for a drill with a check that is none.
+    Raises `reports.folder.RunFolderError` for a folder that is no run, `measures.threshold.ThresholdError` for a
+    check that is none, and `OSError` where a file cannot be written.
     """
     begun = replace(read_run(folder), status=status, ended=ended)
     harvest = harvest_of(read_records(folder), Plan.of(begun))
-    judged = judge_run(begun, harvest)
-    write_run(folder, judged)
-    write_reports(folder, judged, harvest)
-    return judged
-
-
-def write_reports(folder: Path, run: Run, harvest: Harvest) -> None:
-    """What is made for readers; the page last, because it takes longest and can fail in most ways."""
-    from reports.junit import junit_xml  # noqa: PLC0415  judging alone needs none of these
-    from reports.page import page_html  # noqa: PLC0415
-    from reports.summary import summary_md  # noqa: PLC0415
-
-    write_whole(folder / JUNIT_FILE, junit_xml(run))
-    write_whole(folder / SUMMARY_FILE, summary_md(run, harvest).encode(errors="replace"))
-    write_whole(folder / REPORT_FILE, page_html(run, harvest).encode(errors="replace"))
+    run = judge_run(begun, harvest)
+    write_whole(folder / PAGE_FILE, page(run, harvest).encode())
+    write_whole(folder / JUNIT_FILE, junit(run))
+    write_whole(folder / SUMMARY_FILE, summary(run, harvest).encode())
+    write_run(folder, run)
+    return run

@@ -1,92 +1,56 @@
-"""The verdicts as JUnit XML, for whatever shows test results.
+"""``junit.xml``: a test case for each verdict, so that a CI shows a drill as it shows a test suite.
 
-A test case for each verdict, and one for the run itself. Failed is a failure; *not enough data* is an error,
-because a CI must not turn green on what nobody knows. The run's own case carries what no verdict can say: that it
-did not go to its end, or that the generator was the bottleneck.
+A check without enough data is an *error* and not a skip: many systems show skipped cases as green, and a run
+that proved nothing must not be green. For the same reason a run that is not enough evidence as a whole (a limited
+generator, an interruption, no checks) has one more test case, which says so.
 """
 
 import re
-from datetime import UTC, datetime
 
 from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
 
-from measures.clock import NS_PER_S
 from measures.run import Run
-from measures.threshold import Verdict
-from reports.figures import interval, limit, observed
+from reports.views import VerdictRow, verdict_row
 
-SUITE = "calldrill"
-RUN_CASE = "the run went to its end and proves something"
-
-# What XML 1.0 cannot hold at all (section 2.2), escaped or not.
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# What XML 1.0 cannot hold (section 2.2), be it escaped or not.
+_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def junit_xml(run: Run) -> bytes:
-    """The document, with its declaration."""
-    suite = TestSuite(SUITE)
-    for name, value in properties(run).items():
-        suite.add_property(_clean(name), _clean(value))
-    suite.add_testcases([_run_case(run), *map(_case, run.verdicts)])
-    suite.timestamp = datetime.fromtimestamp(run.started.wall_ns // NS_PER_S, UTC).isoformat()
-    suite.time = duration_s(run)
-    document = JUnitXml(SUITE)
+def junit(run: Run) -> bytes:
+    """The whole document."""
+    suite = TestSuite("calldrill")
+    for row in map(verdict_row, run.verdicts):
+        suite.add_testcase(_case(row, proved=run.outcome != "not enough evidence"))
+    if run.outcome not in ("passed", "failed"):
+        suite.add_testcase(_whole_run(run))
+    suite.add_property("run", _clean(run.run_id))
+    suite.add_property("outcome", run.outcome or "not judged")
+    suite.add_property("reason", _clean(run.reason))
+    document = JUnitXml("calldrill")
     document.add_testsuite(suite)
-    # add_testcases counts the cases and sets the time to the sum of theirs, which have none.
-    document.update_statistics()  # type: ignore[no-untyped-call]
-    suite.time = document.time = duration_s(run)
-    return b'<?xml version="1.0" encoding="utf-8"?>\n' + document.tostring() + b"\n"  # type: ignore[no-untyped-call]
+    written: bytes = document.tostring()  # type: ignore[no-untyped-call]
+    return written
 
 
-def properties(run: Run) -> dict[str, str]:
-    """What a reader of the XML alone needs to know about the run."""
-    return {
-        "run_id": run.run_id,
-        "status": run.status,
-        "outcome": run.outcome or "not judged",
-        "reason": run.reason,
-        **{f"version.{name}": version for name, version in run.versions.items()},
-    }
-
-
-def duration_s(run: Run) -> float:
-    """How long the run took; 0 where its end is not known, since the attribute cannot be left out."""
-    return 0.0 if run.ended is None else (run.ended.mono_ns - run.started.mono_ns) / NS_PER_S
-
-
-def _run_case(run: Run) -> TestCase:
-    case = TestCase(RUN_CASE, classname=f"{SUITE}.run")
-    limited = any(check.generator_limited for check in run.selfcheck)
-    if run.status != "finished" or limited or not run.verdicts:
-        reason = run.reason if run.outcome != "failed" else f"the run was {run.status} before its end"
-        case.result = [_told(Error, reason, run.status, reason)]
+def _case(row: VerdictRow, *, proved: bool) -> TestCase:
+    case = TestCase(f"{row.metric}: {row.asked}", classname="calldrill.checks")
+    if row.outcome == "failed" and proved:
+        case.result = [Failure(_clean(row.sentence), type_="threshold")]
+    elif row.outcome == "failed":
+        case.result = [
+            Error(_clean(f"{row.sentence}; but the run is not enough evidence"), type_="not enough evidence")
+        ]
+    elif row.outcome != "passed":
+        case.result = [Error(_clean(row.sentence), type_="not enough data")]
+    case.system_out = _clean(row.sentence)
     return case
 
 
-def _case(verdict: Verdict) -> TestCase:
-    name = verdict.threshold.metric
-    case = TestCase(_clean(f"{name}: {limit(verdict.threshold)}"), classname=f"{SUITE}.{_clean(name)}")
-    if verdict.outcome != "passed":
-        kind = Failure if verdict.outcome == "failed" else Error
-        case.result = [_told(kind, verdict.reason, verdict.outcome, _figures(verdict))]
+def _whole_run(run: Run) -> TestCase:
+    case = TestCase("the run as a whole", classname="calldrill.run")
+    case.result = [Error(_clean(run.reason or "the run was not judged"), type_="not enough evidence")]
     return case
-
-
-def _told(kind: type[Failure] | type[Error], message: str, name: str, text: str) -> Failure | Error:
-    result = kind(_clean(message), name)
-    result.text = _clean(text)
-    return result
-
-
-def _figures(verdict: Verdict) -> str:
-    return "\n".join([
-        f"threshold: {verdict.sentence}",
-        f"observed: {observed(verdict)}",
-        f"95 % interval: {interval(verdict)}",
-        f"n: {verdict.n}, missing: {verdict.missing}",
-        verdict.reason,
-    ])  # fmt: skip
 
 
 def _clean(text: str) -> str:
-    return _NOT_XML.sub("�", text)
+    return _NOT_XML.sub("\ufffd", text)

@@ -1,90 +1,63 @@
-"""A run in one screen of Markdown, fit for a CI's job summary.
-
-Everything that comes from a run is escaped: a reply text or an error message is data, never markup.
-"""
+"""``summary.md``: the run on half a screen, in the Markdown that CI job summaries and chats show."""
 
 import re
-from collections.abc import Iterable, Sequence
 
-from measures.call import Call, Recovery
 from measures.run import Run
-from reports.figures import Cell, interval, limit, missing, observed, since_ms, whole
 from reports.harvest import Harvest
+from reports.page import drill_name
+from reports.views import MARKS, OUTCOME_WORDS, RecoveryRow, VerdictRow, recovery_rows, verdict_row
+from reports.words import plural
 
-MARKS = {"passed": "✅ passed", "failed": "❌ failed", "not enough data": "❔ not enough data"}
-RUN_MARKS = {"passed": "✅", "failed": "❌", "not enough evidence": "❔"}
+_SIGNS = {"passed": "✅", "failed": "❌", "not enough evidence": "❔"}
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&])")
 MOST_RECOVERIES = 50
 
-_SPECIAL = re.compile(r"([\\`*_\[\]<>|#~])")
+
+def summary(run: Run, harvest: Harvest) -> str:
+    """The whole document."""
+    outcome = run.outcome or ""
+    head = f"## {_SIGNS.get(outcome, '❔')} {OUTCOME_WORDS.get(outcome, 'Not judged')}: {_text(drill_name(run))}"
+    parts = [head, _text(f"{run.reason[:1].upper()}{run.reason[1:]}.")]
+    if run.verdicts:
+        parts.append(_table(("Metric", "Verdict", "Asked", "Observed", "95 % interval", "n", "missing"),
+                            [_verdict(verdict_row(verdict)) for verdict in run.verdicts]))  # fmt: skip
+    rows = recovery_rows(harvest)
+    if rows:
+        parts += ["### Recoveries", _table(("Call", "Cause", "Noticed", "Attempts", "Media back", "First answer",
+                                            "Context"), list(map(_recovery, rows[:MOST_RECOVERIES])))]  # fmt: skip
+    if len(rows) > MOST_RECOVERIES:
+        parts.append(f"{len(rows) - MOST_RECOVERIES} more are in the report.")
+    parts.append(_text(_remarks(run, harvest)))
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def summary_md(run: Run, harvest: Harvest) -> str:
-    """The whole summary."""
-    outcome = run.outcome or "not judged"
-    parts = [
-        f"## {RUN_MARKS.get(outcome, '❔')} calldrill: {outcome}",
-        f"{escaped(run.reason)}. Run `{run.run_id.replace('`', '')}`, {run.status}.",
-        *_checks(run),
-        *_recoveries(harvest),
-        *_notes(run),
-    ]
-    return "\n\n".join(parts) + "\n"
+def _verdict(row: VerdictRow) -> tuple[str, ...]:
+    verdict = f"{MARKS[row.outcome]} {row.outcome}"
+    observed = row.observed or f"— ({row.reason})"
+    return row.title, verdict, row.asked, observed, row.interval or "—", str(row.n), str(row.missing)
 
 
-def escaped(text: object) -> str:
-    """Text as Markdown that shows it as it is, on one line."""
-    return _SPECIAL.sub(r"\\\1", " ".join(str(text).split()))
+def _recovery(row: RecoveryRow) -> tuple[str, ...]:
+    cause = f"{row.cause} ({row.meanwhile})" if row.meanwhile else row.cause
+    never = "— (never)"
+    answer = row.first_answer or f"— ({row.first_answer_why})"
+    return row.call, cause, row.noticed or never, str(len(row.attempts)), row.media_back or never, answer, row.context
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A Markdown table."""
-    lines = [f"| {' | '.join(head)} |", "|" + " --- |" * len(head)]
-    lines += [f"| {' | '.join(escaped(cell) for cell in row)} |" for row in rows]
-    return "\n".join(lines)
+def _remarks(run: Run, harvest: Harvest) -> str:
+    remarks = [f"{check.source} limited the run: {check.reason}." for check in run.selfcheck if check.generator_limited]
+    if harvest.calls_unrecorded:
+        remarks.append(f"{plural(harvest.calls_unrecorded, 'planned call')} left no record.")
+    if harvest.bad_lines:
+        remarks.append(f"{plural(len(harvest.bad_lines), 'line')} of the records could not be read.")
+    return " ".join(remarks)
 
 
-def _checks(run: Run) -> list[str]:
-    if not run.verdicts:
-        return []
-    rows = [
-        (
-            MARKS[verdict.outcome], verdict.threshold.metric, limit(verdict.threshold), observed(verdict),
-            "" if verdict.ci95 is None else interval(verdict), whole(verdict.n), whole(verdict.missing),
-        )
-        for verdict in run.verdicts
-    ]  # fmt: skip
-    return ["### Checks", table(("Outcome", "Metric", "Asked", "Observed", "95 % interval", "n", "Missing"), rows)]
+def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [heads, ("---",) * len(heads), *(tuple(map(_text, row)) for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _recoveries(harvest: Harvest) -> list[str]:
-    every = [(call, recovery) for call in harvest.calls for recovery in call.recoveries]
-    if not every:
-        return []
-    head = ("Call", "Cause", "Noticed", "Attempts", "Media back", "First answer", "Context")
-    shown = table(head, [_recovery(*row) for row in every[:MOST_RECOVERIES]])
-    more = len(every) - MOST_RECOVERIES
-    told = "Times count from the last media packet before the fault."
-    return ["### Recoveries", shown, told + (f" {more} more are in the report." if more > 0 else "")]
-
-
-def _recovery(call: Call, recovery: Recovery) -> tuple[object, ...]:
-    return (
-        call.id,
-        recovery.cause,
-        since_ms(recovery.began_ns, recovery.noticed_ns, ""),
-        len(recovery.attempts),
-        since_ms(recovery.began_ns, recovery.media_back_ns, "never"),
-        since_ms(recovery.began_ns, recovery.first_turn_ns, "none seen"),
-        context(recovery),
-    )
-
-
-def context(recovery: Recovery) -> Cell:
-    """Whether the agent still knew the conversation."""
-    if recovery.context_kept is None:
-        return missing("no answer after it to tell")
-    return Cell("kept", mark="passed") if recovery.context_kept else Cell("lost", mark="failed")
-
-
-def _notes(run: Run) -> list[str]:
-    return ["### Notes", "\n".join(f"- {escaped(note)}" for note in run.notes)] if run.notes else []
+def _text(words: str) -> str:
+    """Text that stays text: no markup, no second line, no cell's end."""
+    return _SPECIAL.sub(r"\\\1", " ".join(words.split()))

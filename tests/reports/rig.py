@@ -85,23 +85,19 @@ class Scene:
 def run(**changes: object) -> Run:
     """``run.json`` as it is at the start of the drill."""
     drill = {
-        "name": "4g-outage-and-rebind",
-        "title": "Five callers on 4G, a six-second outage, a new address",
-        "target": "embedded",
-        "network": {
-            "profile": "4g-good",
-            "timeline": [
-                {"at_s": OUTAGE_S[0], "kind": "outage", "duration_s": OUTAGE_S[1] - OUTAGE_S[0]},
-                {"at_s": REBIND_S, "kind": "nat-rebind"},
-            ],
-        },
-        "callers": {"calls": CALLS, "turns": TURNS, "every_s": 1.5, "policy": "widget"},
+        "drill": {"name": "4g-faults", "description": "Five callers on 4G: a 6 s outage, then a NAT rebinding."},
+        "lab": {"profile": "4g-good"},
+        "timeline": [
+            {"at_s": OUTAGE_S[0], "kind": "outage", "duration_s": OUTAGE_S[1] - OUTAGE_S[0]},
+            {"at_s": REBIND_S, "kind": "nat-rebind"},
+        ],
+        "callers": {"calls": CALLS, "every_s": 1.5, "policy": "widget", "turns": [{"say": s} for s in SENTENCES]},
         "checks": CHECKS,
     }
     host = Host("6.1.0-31-amd64", "x86_64", "AMD EPYC 7763 64-Core Processor", 4, 16_777_216_000, "3.11.7", "root")
     start = Run(
         schema_version=SCHEMA_VERSION,
-        run_id="20251120-220000-4g-outage-and-rebind",
+        run_id="20251120T220000Z-4g-faults-7c1e",
         status="running",
         started=STARTED,
         ended=None,
@@ -230,11 +226,21 @@ def states(call: Call) -> list[CallEvent]:
     return [CallEvent(call.id, when, "state", state) for when, state in sorted(changes)]
 
 
+def cut_off(turn: Turn, gaps: tuple[Recovery, ...]) -> Turn:
+    """A gap in the media ends what is heard of the agent."""
+    for gap in gaps:
+        start, end = turn.agent_speech_start_ns, turn.agent_speech_end_ns
+        if start is not None and end is not None and start < gap.began_ns < end:
+            return replace(turn, agent_speech_end_ns=gap.began_ns)
+    return turn
+
+
 def call(index: int, scene: Scene, chance: random.Random) -> Call:
     due_s = 1.5 * index
     steps = phases(at(due_s), chance)
     spoken = turns(index, due_s, scene, chance)
     healed = recoveries(index, spoken, scene, chance)
+    spoken = tuple(cut_off(turn, healed) for turn in spoken)
     dead = scene.media_lost_call == index
     end_s = OUTAGE_S[0] + 2.6 + 31 + 6 if dead else due_s + CALL_S
     expected = round((end_s - due_s) * 50)

@@ -1,0 +1,34 @@
+"""``calldrill report``: every report of a run again, from its folder alone, at once or years later."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from calldrill.errors import InputError, RunError
+from measures.run import exit_code
+from measures.threshold import ThresholdError
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    json_out: Annotated[bool, typer.Option("--json", help="Print the run document on stdout.")] = False,
+) -> None:
+    """Judge the run in a folder again, write its page, JUnit and summary, and say where they are."""
+    from reports.finish import PAGE_FILE, finish  # noqa: PLC0415  brings matplotlib
+    from reports.folder import RunFolderError, encode_run, read_run  # noqa: PLC0415
+
+    try:
+        begun = read_run(folder)
+        run = finish(folder, begun.status, begun.ended)
+    except (RunFolderError, ThresholdError) as error:
+        raise InputError(str(error)) from None
+    except OSError as error:
+        raise RunError(f"the reports of {folder} cannot be written: {error.strerror}") from None
+    if json_out:
+        sys.stdout.write(encode_run(run).decode())
+    else:
+        typer.echo(f"{(run.outcome or 'not judged').upper()}: {run.reason}")
+        typer.echo((folder / PAGE_FILE).resolve())
+    raise typer.Exit(exit_code(run))
