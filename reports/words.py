@@ -26,6 +26,8 @@ def number(value: float) -> str:
     size = abs(value)
     if value == int(value) or size >= 100:
         return f"{value:,.0f}".replace(",", "\u202f")
+    if size < 0.1:
+        return f"{value:.1g}"
     return f"{value:.1f}" if size >= 10 else f"{value:.2f}"
 
 
@@ -72,12 +74,22 @@ def _joined(low: str, high: str) -> str:
 
 
 def requirement(threshold: Threshold) -> str:
-    """What was asked, as a person writes it: ``p50 < 800 ms``, ``max ≤ 8 s``, ``count = 0``."""
+    """What was asked, as a person writes it: ``p50 < 800 ms``, ``max ≤ 8 s``, ``count = 0``. No digit is lost."""
     declared = METRICS[threshold.metric]
     unit = "" if threshold.aggregate == "count" else declared.unit
     aggregate = threshold.aggregate.replace("p(", "p").rstrip(")").replace("med", "p50")
-    limit = quantity(threshold.limit, unit, rate=declared.kind == "rate")
-    return f"{aggregate} {_OPERATORS[threshold.operator]} {limit}"
+    return (
+        f"{aggregate} {_OPERATORS[threshold.operator]} {_exactly(threshold.limit, unit, rate=declared.kind == 'rate')}"
+    )
+
+
+def _exactly(limit: float, unit: str, *, rate: bool) -> str:
+    """A limit is what the drill says, so it is not rounded as what was observed is."""
+    if rate:
+        return f"{100 * limit:.12g} %"
+    if unit == "ms" and abs(limit) >= 1000:
+        return f"{limit / 1000:.12g} s"
+    return f"{limit:.12g} {unit}".rstrip()
 
 
 def duration(nanoseconds: int | None) -> str | None:
