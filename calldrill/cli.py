@@ -9,8 +9,8 @@ import os
 import sys
 from typing import NoReturn
 
-import click
 import typer
+import typer.exceptions
 
 from calldrill.errors import CalldrillError
 from measures.run import EXIT_BAD_INPUT, EXIT_COULD_NOT_RUN, EXIT_INTERRUPTED
@@ -43,13 +43,14 @@ def main() -> NoReturn:
     """Run the command line and exit with its code."""
     wanted = [name for name in sys.argv[1:2] if name in COMMANDS]
     try:
-        typer.main.get_command(build(wanted or list(COMMANDS)))(standalone_mode=False)
-    except click.exceptions.Exit as end:
+        code = typer.main.get_command(build(wanted or list(COMMANDS)))(standalone_mode=False)
+    except typer.Exit as end:
         sys.exit(end.exit_code)
-    except click.exceptions.Abort:
+    except typer.Abort:
         sys.exit(EXIT_INTERRUPTED)
-    except click.ClickException as error:
-        sys.exit(_say(error.format_message(), EXIT_BAD_INPUT))
+    except typer.exceptions.TyperException as error:
+        said = error.format_message() if hasattr(error, "format_message") else str(error)
+        sys.exit(_say(" ".join(said.split()), EXIT_BAD_INPUT))
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
     except CalldrillError as error:
@@ -58,7 +59,7 @@ def main() -> NoReturn:
         if os.environ.get("CALLDRILL_DEBUG"):
             raise
         sys.exit(_say(f"{type(error).__name__}: {error} (CALLDRILL_DEBUG=1 shows where)", EXIT_COULD_NOT_RUN))
-    sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def _say(message: str, code: int) -> int:

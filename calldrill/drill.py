@@ -9,14 +9,14 @@ import itertools
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, get_args
 
 import msgspec
 
 from calldrill.errors import InputError
 from loadtest.conversation import SPEECH
 from loadtest.reconnection import POLICIES
-from measures.network import NetworkAction
+from measures.network import ActionKind, NetworkAction
 from measures.threshold import ThresholdError, parse_threshold
 from netem.errors import NetemError
 from netem.profiles import profile
@@ -43,7 +43,7 @@ class ActionPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``[[timeline]]``: what happens to the network, in seconds after the first call was due."""
 
     at_s: NotNegative
-    kind: Literal["profile", "outage", "nat-rebind"]
+    kind: ActionKind
     duration_s: Positive | None = None
     profile: str | None = None
 
@@ -162,6 +162,8 @@ def _said_plainly(message: str) -> str:
         "Object missing required field", "missing"
     )
     text = text.replace("`", "'").replace("Expected", "expected")
+    if place.endswith(".kind"):
+        text += f"; known: {', '.join(get_args(ActionKind))}"
     if "unknown key" in text:
         text += _known_keys(place)
     return f"{place}: {text}" if place else text

@@ -1,0 +1,124 @@
+"""Drill files: the built-in ones load, wrong ones get one line that says what, where and what to do."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from calldrill.drill import Drill, built_in_drills, load_drill, parse_drill
+from calldrill.errors import InputError
+
+GOOD = '[drill]\nname = "mine"\n'
+
+
+@pytest.mark.parametrize("name", built_in_drills())
+def test_built_in_drills_load_and_say_what_they_prove(name: str) -> None:
+    drill = load_drill(name)
+    assert drill.drill.name == name
+    assert drill.drill.description
+    assert drill.checks
+
+
+def test_the_default_is_what_was_promised() -> None:
+    drill = load_drill(None)
+    assert (drill.lab.profile, drill.callers.calls, len(drill.callers.turns)) == ("4g-good", 5, 3)
+    assert [(a.kind, a.duration_s) for a in drill.actions()] == [("outage", 4.0), ("nat-rebind", None)]
+    assert (drill.sampler.duration_s, drill.sampler.interval_ms) == (10.0, 20.0)
+    assert drill.callers.policy == "widget"
+
+
+def test_a_drill_is_data_and_comes_back() -> None:
+    import msgspec
+
+    drill = load_drill("default")
+    assert msgspec.convert(drill.resolved(), Drill) == drill
+
+
+WRONG = [
+    ("", "missing 'drill'"),
+    ("[drill]\n", "drill: missing 'name'"),
+    (GOOD + "[callerz]\n", "unknown key 'callerz'; known keys: drill, lab, timeline"),
+    (GOOD + "[callers]\ncall = 5\n", "callers: unknown key 'call'; known keys: calls,"),
+    (GOOD + '[callers]\ncalls = "five"\n', "callers.calls: expected 'int', got 'str'"),
+    (GOOD + "[callers]\ncalls = -1\n", "callers.calls: expected 'int' >= 0"),
+    (GOOD + '[callers]\npolicy = "none"\n', "callers.policy: unknown policy 'none'; known: widget, voice-hook"),
+    (GOOD + '[callers]\nturns = [{at_s = 1, say = "xx"}]\n', "callers.turns[0].say: no clip 'xx'"),
+    (
+        GOOD + '[callers]\nturns = [{ats = 1, say = "order"}]\n',
+        "callers.turns[0]: unknown key 'ats'; known",
+    ),
+    (GOOD + '[lab]\nprofile = "5g-perfect"\n', "lab.profile:"),
+    (
+        GOOD + '[[timeline]]\nat_s = 1\nkind = "flood"\n',
+        "timeline[0].kind: Invalid enum value 'flood'; known: profile, outage",
+    ),
+    (GOOD + '[[timeline]]\nat_s = 1\nkind = "outage"\n', "timeline[0]: an outage needs duration_s"),
+    (GOOD + '[[timeline]]\nat_s = 1\nkind = "nat-rebind"\nduration_s = 1\n', "duration_s goes with an outage only"),
+    (GOOD + '[[timeline]]\nat_s = 1\nkind = "profile"\n', "the key profile goes with kind 'profile'"),
+    (
+        GOOD + '[[timeline]]\nat_s = 1\nkind = "outage"\nduration_s = 5\n[[timeline]]\nat_s = 3\nkind = "nat-rebind"\n',
+        "'nat-rebind' at 3 s begins before 'outage' ends at 6 s",
+    ),
+    (GOOD + '[checks]\nturn_latenzy = "p(50) < 1 s"\n', "unknown metric 'turn_latenzy'; did you mean turn_latency"),
+    (GOOD + '[checks]\nturn_latency = "p(50) < 1 parsec"\n', "unit 'parsec' does not fit"),
+    (GOOD + '[checks]\nturn_latency = "mean < 1 s"\n', "is not a threshold"),
+    (GOOD + '[checks]\ncalls_failed = "p(50) < 1"\n', "does not fit a counter"),
+    ("[drill\n", "is not TOML"),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), WRONG, ids=[said for _, said in WRONG])
+def test_what_is_wrong_is_said(text: str, said: str) -> None:
+    with pytest.raises(InputError) as refused:
+        parse_drill(text.encode(), "my.toml")
+    message = str(refused.value)
+    assert message.startswith("my.toml: ")
+    assert said in message
+    assert "\n" not in message
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_load_or_are_refused(content: bytes) -> None:
+    with pytest.raises(InputError):
+        parse_drill(content, "x")
+
+
+def calldrill(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "calldrill", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=cwd, check=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("run", "nowhere.toml"), "nowhere.toml: no such drill file (built-in drills: default"),
+        (("run", "wrong.toml"), "wrong.toml: callers: unknown key 'call'"),
+        (("run", "."), "cannot be read"),
+        (("run", "--out", "used"), "holds a run already"),
+        (("run", "--what"), "No such option"),
+        (("nonsense",), "No such command"),
+        (("report", "nowhere"), "nowhere"),
+        (("probe", "http://x"), "http"),
+        (("sample", "stamp://"), "stamp://"),
+    ],
+)
+def test_mistakes_are_one_line_and_exit_2(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+    (tmp_path / "wrong.toml").write_text(GOOD + "[callers]\ncall = 5\n")
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "run.json").write_text("{}")
+    before = sorted(tmp_path.rglob("*"))
+    done = calldrill(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == before, "nothing is left behind"
+
+
+def test_drills_lists_them(tmp_path: Path) -> None:
+    done = calldrill("drills", cwd=tmp_path)
+    assert done.returncode == 0
+    assert done.stdout.startswith("default: ")
