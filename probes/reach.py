@@ -21,6 +21,7 @@ from ssl import SSLContext
 from measures.clock import ms
 from measures.probe import ProbeResult
 from probes.attributes import MAPPED_ADDRESS, OTHER_ADDRESS, SOFTWARE, XOR_MAPPED_ADDRESS, Address
+from probes.certificate import load_reader
 from probes.connect import Target, connect, open_link, trust
 from probes.diagnosis import Diagnosis, of_exception, of_refusal, of_self_relay
 from probes.errors import MalformedMessage, ProbeError
@@ -56,7 +57,10 @@ class _SelfRelayDeniedError(ProbeError):
 
 async def probe_all(targets: Sequence[IceUri], options: ProbeOptions) -> list[ProbeResult]:
     """Probe every target at once; the results are in the targets' order. Raises `BadInput` for a bad CA file."""
-    context = trust(options.ca_file) if any(uri.transport == "tls" for uri in targets) else None
+    context = None
+    if any(uri.transport == "tls" for uri in targets):
+        context = trust(options.ca_file)
+        load_reader()
     return list(await asyncio.gather(*(probe(uri, options, context) for uri in targets)))
 
 

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from probes.stun import Method, request
 
 USER, PASSWORD, REALM = "drill", "correct horse", "calldrill.test"
 HOST = "127.0.0.1"
@@ -109,7 +112,27 @@ class Coturn:
         if not self._ready.wait(START_LIMIT_S):
             self.__exit__()
             raise RuntimeError("coturn did not start:\n" + "".join(self.log))
+        deadline = time.monotonic() + START_LIMIT_S
+        while not self._answers():  # it says that it is ready before it listens
+            if time.monotonic() > deadline or self._process.poll() is not None:
+                self.__exit__()
+                raise RuntimeError("coturn does not answer:\n" + "".join(self.log))
         return self
+
+    def _answers(self) -> bool:
+        """Whether it answers a Binding over UDP and listens for TCP and TLS; waits a little if not."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(0.1)
+            try:
+                sock.connect((HOST, self.port))
+                sock.send(request(Method.BINDING).encode())
+                sock.recv(2048)
+                for port in (self.port, self.tls_port):
+                    socket.create_connection((HOST, port), timeout=0.1).close()
+            except OSError:
+                time.sleep(0.02)
+                return False
+        return True
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()

@@ -112,7 +112,7 @@ def test_reflect_says_when_it_is_ready_and_ends_on_sigterm() -> None:
     assert process.returncode == 0
     assert b"ready on stamp://127.0.0.1:" in err
     assert code in (0, 3)
-    assert "packets came back" in out
+    assert "RTT ms" in out
 
 
 def test_ctrl_c_keeps_what_was_sampled(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_ctrl_c_keeps_what_was_sampled(tmp_path: Path) -> None:
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=15)
     assert process.returncode == 130, err
-    assert b"packets came back" in out
+    assert b"RTT ms" in out
     with record.open("rb") as lines:
         kinds = [type(one) for one in decode_records(lines)]
     assert kinds.count(Sample) >= 10
@@ -139,3 +139,54 @@ def test_the_commands_import_nothing_heavy(name: str) -> None:
     program = f"import sys, calldrill.commands.{name}; print(*sys.modules)"
     output = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
     assert not {"cryptography", "matplotlib", "scapy", "asyncio", "probes.reach"} & set(output.split())
+
+
+def _calldrill(*arguments: object, **env: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "calldrill", *map(str, arguments)]
+    return subprocess.run(command, check=False, env={**os.environ, **env}, capture_output=True, text=True, timeout=60)
+
+
+def test_the_program_probes_a_server_that_works_and_a_port_that_is_closed(coturn: Coturn, tmp_path: Path) -> None:
+    record = tmp_path / "samples.jsonl"
+    arguments = ("probe", coturn.uri("tcp"), "--username", USER, "--timeout", 3, "--record", record)
+    good = _calldrill(*arguments, "--json", CALLDRILL_TURN_PASSWORD=PASSWORD)
+    assert (good.returncode, json.loads(good.stdout)["outcome"]) == (0, "ok"), good.stderr
+    bad = _calldrill(*arguments, f"stun:{HOST}:{free_port()}", CALLDRILL_TURN_PASSWORD=PASSWORD)
+    assert bad.returncode == 99, bad.stderr
+    assert "1 of 2 work" in bad.stdout
+    assert PASSWORD not in good.stdout + bad.stdout + record.read_text()
+    assert len(record.read_text().splitlines()) == 3
+
+
+def test_the_program_samples_what_the_program_reflects(tmp_path: Path) -> None:
+    record, port = tmp_path / "samples.jsonl", free_port()
+    command = [sys.executable, "-m", "calldrill", "reflect", "--host", HOST, "--port", str(port)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as reflect_process:
+        assert reflect_process.stderr is not None
+        assert "ready" in reflect_process.stderr.readline()
+        arguments = ("--interval", 10, "--duration", 0.5, "--size", 200, "--json", "--record", record)
+        done = _calldrill("sample", f"stamp://{HOST}:{port}", *arguments)
+        reflect_process.send_signal(signal.SIGTERM)
+        assert reflect_process.wait(10) == 0
+    document = json.loads(done.stdout)
+    assert done.returncode in (0, 3), done.stderr
+    assert document["plan"]["size_bytes"] == 200
+    assert document["sent"] + document["selfcheck"]["sends_missed"] == 50
+    assert record.read_text().count('"kind":"sample"') == document["sent"]
+
+
+@pytest.mark.parametrize(
+    "arguments", [("probe", "http:a"), ("sample", "udp://a"), ("probe", "turn:a", "--username", "u")]
+)
+def test_the_program_refuses_bad_input_in_one_line(arguments: tuple[str, ...]) -> None:
+    done = _calldrill(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_port_that_is_taken_is_told() -> None:
+    with Reflector(HOST, 0) as reflector:
+        done = _calldrill("reflect", "--host", HOST, "--port", reflector.address[1])
+    assert done.returncode == 1
+    assert "cannot listen" in done.stderr
