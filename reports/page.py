@@ -26,7 +26,7 @@ from reports.views import (
     tiles,
     verdict_row,
 )  # fmt: skip
-from reports.words import duration, long_duration, moment, number, plural, size, title
+from reports.words import duration, long_duration, moment, number, plural, quantity, size
 
 # A table of every turn of every call is evidence up to here, and a wall above.
 MOST_TURNS = 400
@@ -42,7 +42,7 @@ def page(run: Run, harvest: Harvest) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"duration": duration, "number": number, "plural": plural, "title_of": title}
+    environment.filters |= {"duration": duration, "number": number, "plural": plural, "quantity": quantity}
     return environment.get_template("report.html").render(context(run, harvest))
 
 
@@ -58,7 +58,7 @@ def context(run: Run, harvest: Harvest) -> dict[str, Any]:
         "outcome": OUTCOME_WORDS.get(run.outcome or "", "Not judged"),
         "verdicts": verdicts,
         "broken": [row for row in verdicts if row.outcome != "passed"],
-        "tiles": tiles(run, harvest),
+        "tiles": tiles(harvest),
         "pictures": {name: (drawn, Markup(drawn.svg)) for name, drawn in pictures(run, harvest).items()},  # noqa: S704
         "proofs": [proof_view(proof) for proof in run.proofs],
         "servers": matrix(run.results),

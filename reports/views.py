@@ -9,8 +9,7 @@ from itertools import chain
 from measures.call import Attempt, Call, Recovery
 from measures.distribution import Distribution
 from measures.metric import METRICS
-from measures.run import Run
-from measures.threshold import Verdict
+from measures.threshold import Observations, Threshold, Verdict, judge
 from reports.harvest import Harvest
 from reports.observations import observations, owes_turn, setup_ms, since_fault_ms, turn_latencies_ms
 from reports.words import duration, interval, plural, quantity, requirement, title
@@ -72,22 +71,26 @@ class Tile:
     beside: str
 
 
-def tiles(run: Run, harvest: Harvest) -> list[Tile]:
+_TREND_TILES = (
+    ("longest call set-up", "call_setup", "max"),
+    ("median answer, voice to voice", "turn_latency", "p(50)"),
+    ("longest gap that healed", "recovery_media", "max"),
+)
+
+
+def tiles(harvest: Harvest) -> list[Tile]:
     """The handful of figures that a reader looks for first, judged or not."""
-    found = {distribution.metric: distribution for distribution in run.distributions}
     seen = observations(harvest)
     made: list[Tile] = []
     total = len(harvest.calls) + harvest.calls_unrecorded
     if total:
         done = sum(call.outcome == "completed" for call in harvest.calls)
         made.append(Tile("calls completed", f"{done} of {total}", _unrecorded(harvest)))
-    for name, label, part in (
-        ("call_setup", "longest call set-up", "max"),
-        ("turn_latency", "median answer, voice to voice", "p50"),
-        ("recovery_media", "longest gap that healed", "max"),
-    ):
-        if name in found or (total and seen[name].missing):
-            made.append(_distribution_tile(found.get(name), label, part, seen[name].missing))
+    made += [
+        _trend_tile(label, name, aggregate, seen[name])
+        for label, name, aggregate in _TREND_TILES
+        if seen[name].values or seen[name].missing
+    ]
     if seen["sample_loss"].trials:
         loss = seen["sample_loss"]
         made.append(Tile("packets lost, sampler", quantity(loss.successes / loss.trials, "", rate=True),
@@ -104,12 +107,13 @@ def _unrecorded(harvest: Harvest) -> str:
     return f"{plural(missing, 'call')} left no record" if missing else "as planned"
 
 
-def _distribution_tile(known: Distribution | None, label: str, part: str, missing: int) -> Tile:
-    if known is None:
-        return Tile(label, None, f"{missing} missing")
-    bounds = interval(known.ci95.get(part), known.unit)
-    beside = f"95 % {bounds}" if bounds else f"of {known.n}"
-    return Tile(label, quantity(getattr(known, part), known.unit), beside + (f", {missing} missing" if missing else ""))
+def _trend_tile(label: str, name: str, aggregate: str, seen: Observations) -> Tile:
+    """The figure as a verdict would observe it, so that page and verdict say the same of what is missing."""
+    verdict = judge(Threshold(name, aggregate, "<=", 0.0), seen)
+    bounds = interval(verdict.ci95, verdict.unit)
+    beside = f"95 % {bounds}" if bounds else f"of {verdict.n}"
+    missing = f", {seen.missing} missing" if seen.missing else ""
+    return Tile(label, quantity(verdict.observed, verdict.unit), beside + missing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +136,6 @@ class CallRow:
     loss: str | None
     jitter: str | None
     longest_gap: str | None
-    path: str
 
 
 def call_row(call: Call) -> CallRow:
@@ -156,7 +159,6 @@ def call_row(call: Call) -> CallRow:
         loss=quantity(lost, "", rate=True),
         jitter=quantity(rtp.jitter_ms, "ms"),
         longest_gap=quantity(rtp.longest_gap_ms, "ms"),
-        path=call.selected_pair,
     )
 
 
@@ -208,6 +210,7 @@ class SetupRow:
 
     call: str
     cells: tuple[str | None, ...]
+    path: str
 
 
 def setup_table(harvest: Harvest) -> tuple[tuple[str, ...], list[SetupRow]]:
@@ -218,7 +221,7 @@ def setup_table(harvest: Harvest) -> tuple[tuple[str, ...], list[SetupRow]]:
         spans: dict[str, int] = {}
         for phase in call.phases:
             spans.setdefault(phase.name, phase.duration_ns)
-        rows.append(SetupRow(call.id, tuple(duration(spans.get(step)) for step in steps)))
+        rows.append(SetupRow(call.id, tuple(duration(spans.get(step)) for step in steps), call.selected_pair))
     return steps, rows
 
 
