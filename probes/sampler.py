@@ -23,6 +23,7 @@ import socket
 import struct
 import threading
 import time
+from typing import Any
 
 from measures.clock import NS_PER_MS, NS_PER_S
 from probes.errors import MalformedMessage
@@ -36,6 +37,7 @@ SPIN_NS = 500_000
 MIN_DRAIN_S = 0.1
 MAX_DRAIN_S = 3.0
 FAREWELLS = 3
+AddressInfo = tuple[Any, Any, int, str, Any]
 _TIMESTAMP = struct.Struct("!Q")
 _TIMESTAMP_AT = 4
 
@@ -47,10 +49,18 @@ def sample(host: str, port: int, plan: SamplePlan, stop: threading.Event | None 
     (among them `socket.gaierror`) when nothing can be sent. A silent reflector is no error: all is lost.
     """
     plan.check()
-    family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+    *others, last = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+    for info in others:  # a name may have an address of a family that the reflector does not listen on
+        with contextlib.suppress(ConnectionRefusedError):
+            return _sample_address(info, plan, stop or threading.Event())
+    return _sample_address(last, plan, stop or threading.Event())
+
+
+def _sample_address(info: AddressInfo, plan: SamplePlan, stop: threading.Event) -> Sampling:
+    family, kind, proto, _, address = info
     with socket.socket(family, kind, proto) as sock:
         sock.connect(address)
-        return _Sampler(sock, plan, stop or threading.Event()).run()
+        return _Sampler(sock, plan, stop).run()
 
 
 class _Sampler:

@@ -18,6 +18,7 @@ from probes.stamp import ReflectorPacket, SenderPacket
 # A slot skipped is a slot in which the network was not looked at; two are chance, more than 1 % would bend p99.
 MISSED_LIMIT = 0.01
 MISSED_ALWAYS_ALLOWED = 2
+MAX_PACKETS = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,10 @@ class SamplePlan:
         """Raises `BadInput` for a train that cannot be."""
         if not 1.0 <= self.interval_ms <= 60_000:
             raise BadInput(f"an interval of {self.interval_ms:g} ms: it must be 1 to 60000")
-        if not (self.duration_s > 0 and self.packets <= 10_000_000):
-            raise BadInput(f"a duration of {self.duration_s:g} s: it must be above 0, and 10 million packets at most")
+        if not 0 < self.duration_s <= MAX_PACKETS * self.interval_ms / 1000:
+            raise BadInput(
+                f"a duration of {self.duration_s:g} s: it must be above 0, and {MAX_PACKETS} packets at most"
+            )
         SenderPacket(0, 0).encode(self.size_bytes)
 
 

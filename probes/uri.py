@@ -48,6 +48,7 @@ class IceUri:
 
 def parse_uri(text: str) -> IceUri:
     """Read one URI. Raises `BadInput` with one line that names the fault and what to write instead."""
+    _refuse_secrets(text)
     if not text.isprintable():
         raise BadInput(f"{text!r}: a URI has no control characters")
     match = _FORM.fullmatch(text)
@@ -58,6 +59,13 @@ def parse_uri(text: str) -> IceUri:
     port = _port(text, match["port"], TLS_PORT if secure else PORT)  # first: it tells of an IPv6 address bare
     host = _host(text, match["host"])
     return IceUri(scheme, host, port, _transport(text, scheme, match["query"]), text)
+
+
+def _refuse_secrets(text: str) -> None:
+    """Such a text may hold a password, so the message shows only what follows it."""
+    if "@" in text:
+        shown = text.rpartition("@")[2]
+        raise BadInput(f"…@{ascii(shown)}: a URI holds no user and no password; those are given apart from it")
 
 
 def _scheme(text: str, match: re.Match[str] | None) -> Scheme:
@@ -116,6 +124,7 @@ class StampTarget:
 
 def parse_stamp_target(text: str) -> StampTarget:
     """Read a sampler's target. Raises `BadInput` with one line."""
+    _refuse_secrets(text)
     match = re.fullmatch(r"stamp://(?P<host>\[[^\]]*\]|[^:/?\[\]]*)(?::(?P<port>.*))?", text)
     if match is None or not text.isprintable():
         raise BadInput(f"{text!r}: write stamp://host:port (the far end is `calldrill reflect`)")

@@ -18,6 +18,7 @@ from probes.train import SamplePlan
 from tests.probes.coturn import free_port
 
 PLAN = SamplePlan(interval_ms=5.0, duration_s=0.5, size_bytes=172)
+HOSTS = ("127.0.0.2", "127.0.0.1")
 Rule = Callable[[int], bool]
 
 
@@ -108,6 +109,13 @@ def test_nobody_listening_is_refused_at_once() -> None:
         sample("127.0.0.1", free_port(), PLAN)
 
 
+def test_the_next_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Reflector("127.0.0.1", 0) as reflector:
+        infos = [(socket.AF_INET, socket.SOCK_DGRAM, 0, "", (host, reflector.address[1])) for host in HOSTS]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_kwargs: infos)
+        assert sample("two.example", 1, SamplePlan(5.0, 0.05)).answered
+
+
 @pytest.mark.slow
 def test_a_silent_reflector_is_all_lost() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
@@ -128,7 +136,10 @@ def test_stopping_keeps_what_was_sampled() -> None:
     assert 0 < len(result.samples) < 1000
 
 
-@pytest.mark.parametrize("plan", [SamplePlan(0.0), SamplePlan(20, 0), SamplePlan(20, 1, 45), SamplePlan(float("nan"))])
+@pytest.mark.parametrize(
+    "plan",
+    [SamplePlan(0.0), SamplePlan(20, 0), SamplePlan(20, 1, 45), SamplePlan(float("nan")), SamplePlan(20, float("inf"))],
+)
 def test_impossible_plans_are_refused(plan: SamplePlan) -> None:
     with pytest.raises(BadInput):
         plan.check()

@@ -32,7 +32,7 @@ def test_good_uris(text: str, host: str, port: int, transport: str) -> None:
         ("http://a.example", "scheme must be"),
         ("a.example", "scheme must be"),
         ("turn://a.example", "without //"),
-        ("turn:user@a.example", "no host name"),
+        ("turn:user@a.example", "no user and no password"),
         ("stun:", "host is missing"),
         ("stun:a.example:0", "no port"),
         ("stun:a.example:65536", "no port"),
@@ -50,6 +50,14 @@ def test_bad_uris_are_told_in_one_line(text: str, words: str) -> None:
         parse_uri(text)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["turn:bob:hunter2@a.example", "stamp://bob:hunter2@a.example:862", "hunter2@a"])
+def test_a_password_in_a_uri_is_not_repeated(text: str) -> None:
+    parse = parse_stamp_target if text.startswith("stamp") else parse_uri
+    with pytest.raises(BadInput) as caught:
+        parse(text)
+    assert "hunter2" not in str(caught.value)
 
 
 @given(st.text(max_size=40) | st.builds("turn:{}".format, st.text(max_size=40)))
