@@ -14,7 +14,8 @@ What is missing never helps a verdict, and each kind says how:
 * in a trend it is counted as worse than every limit (RFC 2681 section 4.1 does so with lost packets): a
   quantile passes only when it would pass whatever the missing values were, and ``max`` and ``min`` fail;
 * in a rate it widens the interval to what it could have been, all failures or all successes;
-* in a counter it leaves a range, and a limit that cuts the range has *not enough data*.
+* in a counter it leaves a range, and a limit that cuts the range has *not enough data*;
+* in a gauge, of which several sources may each give one, a limit that the known one keeps has *not enough data*.
 """
 
 import re
@@ -223,6 +224,8 @@ def _judge_fact(threshold: Threshold, seen: Observations) -> Verdict:
         return _verdict(threshold, None, None, n, missing, "not enough data", "nothing was measured")
     if not _holds_for(threshold, observed):
         return _verdict(threshold, observed, None, n, missing, "failed", "the observed value breaks the limit")
+    if missing and threshold.aggregate == "value":
+        return _verdict(threshold, observed, None, n, missing, "not enough data", f"{missing} more could not be told")
     return _verdict(threshold, observed, None, n, missing, "passed", "a fact of this run, no estimate")
 
 
