@@ -65,7 +65,7 @@ def _refuse_secrets(text: str) -> None:
     """Such a text may hold a password, so the message shows only what follows it."""
     if "@" in text:
         shown = text.rpartition("@")[2]
-        raise BadInput(f"…@{ascii(shown)}: a URI holds no user and no password; those are given apart from it")
+        raise BadInput(f"…@{shown!a}: a URI holds no user and no password; those are given apart from it")
 
 
 def _scheme(text: str, match: re.Match[str] | None) -> Scheme:
