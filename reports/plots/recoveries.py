@@ -107,6 +107,7 @@ def _limits(ax: Axes, run: Run) -> None:
         threshold = verdict.threshold
         if threshold.metric == "recovery_media" and threshold.operator in ("<", "<="):
             at_s = threshold.limit / 1000
+            ax.set_xlim(right=max(ax.get_xlim()[1], 1.12 * at_s))
             ax.axvline(at_s, color=INK, linewidth=1.2, linestyle=(0, (2, 2)), zorder=1)
             ax.annotate(f"limit: {requirement(threshold)}", (at_s, 1.0), (3, 2),
                         xycoords=ax.get_xaxis_transform(), textcoords="offset points", fontsize=8.5,

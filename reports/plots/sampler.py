@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from measures.sample import Sample
 from reports.harvest import Harvest
 from reports.observations import is_lost, rtt_ms
-from reports.plots.ink import AGENT, CALLER, FAINT, FAULT, INK, dots, new_figure, page_style, quiet_axes, ticks
+from reports.plots.ink import AGENT, CALLER, FAULT, INK, dots, new_figure, page_style, quiet_axes, ticks
 from reports.plots.timeline import draw_network, seconds, xlabel
 
 ALT = "Round-trip time of the sampler's packets over time, with lost packets marked, and its distribution."
@@ -76,5 +76,4 @@ def _quantile(ax: Axes, back: list[float], sent: int, p: float, name: str, heigh
     else:
         label, colour = f"{name}  {back[rank - 1]:.0f} ms", INK
         ax.plot([back[rank - 1]], [100 * rank / sent], "o", color=AGENT, markersize=5, zorder=3)
-        ax.vlines(back[rank - 1], 0, 100 * rank / sent, color=FAINT, linewidth=0.8, linestyle=":")
     ax.text(0.97, height, label, transform=ax.transAxes, ha="right", color=colour, fontsize=9)
