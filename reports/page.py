@@ -14,9 +14,11 @@ from measures.distribution import METHOD
 from measures.metric import METRICS
 from measures.run import Run
 from reports.harvest import Harvest
+from reports.memory import memory_facts
 from reports.plots import pictures
 from reports.proofs import proof_view
 from reports.reach import matrix, probe_view
+from reports.sampling import stream_rows
 from reports.views import (
     OUTCOME_WORDS,
     call_row,
@@ -63,6 +65,8 @@ def context(run: Run, harvest: Harvest) -> dict[str, Any]:
         "proofs": [proof_view(proof) for proof in run.proofs],
         "servers": matrix(run.results),
         "probes": [probe_view(probe) for probe in run.results],
+        "streams": stream_rows(harvest),
+        "memory_facts": memory_facts(harvest),
         "calls": [call_row(call) for call in harvest.calls],
         "recoveries": recovery_rows(harvest),
         "setup_steps": steps,
