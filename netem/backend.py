@@ -3,6 +3,7 @@
 Found out by trying, inside the cage. Where neither is possible, the error names both mends.
 """
 
+import os
 from pathlib import Path
 
 from netem.commands import Runner, find, run
@@ -35,4 +36,6 @@ def _uml_problem() -> str | None:
         return str(error)
     if not TUN.exists():
         return f"{TUN} is missing (mend: `modprobe tun`, or give the container the device)"
+    if not os.access(TUN, os.R_OK | os.W_OK):
+        return f"{TUN} may not be opened by this user (mend: `sudo chmod 666 {TUN}`, or run as root)"
     return None

@@ -32,6 +32,10 @@ PACKAGES = {
 }
 
 
+# What the lab needs whichever kernel routes; asked for before anything is built.
+LAB_PROGRAMS = ("ip", "tc", "nft", "conntrack", "ethtool", "ping", "nsenter")
+
+
 class Runner(Protocol):
     """Runs one command to its end and returns its standard output; raises when it fails."""
 

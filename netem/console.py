@@ -2,7 +2,8 @@
 
 The far end runs ``while read id line; do eval "$line"; echo "@@calldrill $id $?"; done``. Each answer ends with a
 mark that carries the number of its question, so kernel messages in between do no harm and an answer that
-came too late is never taken for the next one. Every wait has a deadline.
+came too late is never taken for the next one. Every wait has a deadline, and none outlasts the far end: its
+closed pipe is not a sure sign of death, for a process it leaves behind may hold that open, so a pidfd is watched.
 """
 
 import os
@@ -21,12 +22,13 @@ LAST_WORDS = 12
 
 
 class Console:
-    """Commands in, answers out. ``who`` names the far end in errors."""
+    """Commands in, answers out. ``who`` names the far end in errors; ``pidfd`` is readable once it has died."""
 
-    def __init__(self, reader: int, writer: int, who: str) -> None:
+    def __init__(self, reader: int, writer: int, who: str, pidfd: int | None = None) -> None:
         self._reader = reader
         self._writer = writer
         self._who = who
+        self._watched = [reader] if pidfd is None else [reader, pidfd]
         self._buffer = b""
         self._asked = 0
         self._recent: deque[str] = deque(maxlen=LAST_WORDS)
@@ -39,18 +41,24 @@ class Console:
 
     def command(self, line: str, deadline_s: float) -> str:
         """Run one line there; what it printed, or LabBrokeError if it failed, died or was late."""
-        if len(line) > LONGEST_LINE or "\n" in line:
+        if len(line.encode()) > LONGEST_LINE or "\n" in line:
             raise LabBrokeError(f"a line of {len(line)} characters is too long for the console of {self._who}")
         self._asked += 1
-        self._send(f"{self._asked} {line}\n")
+        until = time.monotonic() + deadline_s
+        self._send(f"{self._asked} {line}\n", until)
         mark = re.compile(rf"(.*){MARK} {self._asked} (\d+)$")
         said: list[str] = []
-        until = time.monotonic() + deadline_s
         while True:
             found = mark.match(answer := self._line(until, line))
             said.append(found[1] if found else answer)
             if found:
                 return self._judge(line, int(found[2]), "\n".join(said))
+
+    def check(self) -> None:
+        """LabBrokeError if the far end has died, whether or not anybody was asking it something."""
+        ready, _, _ = select.select(self._watched[1:], [], [], 0)
+        if ready:
+            raise self._dead()
 
     def last_words(self) -> str:
         """The last lines it said, as one."""
@@ -61,26 +69,43 @@ class Console:
             raise LabBrokeError(f"`{line}` failed with {code} in {self._who}: {' '.join(said.split())}")
         return said
 
-    def _send(self, text: str) -> None:
+    def _send(self, text: str, until: float) -> None:
+        # A pipe that select calls writable takes LONGEST_LINE and its number in one piece (PIPE_BUF is 4096).
+        _, room, _ = select.select([], [self._writer], [], max(0.0, until - time.monotonic()))
+        if not room:
+            raise LabBrokeError(f"{self._who} took no command in time; last lines: {self.last_words()}")
         try:
             os.write(self._writer, text.encode())
         except OSError:
-            raise self._dead("command") from None
+            raise self._dead(text.strip()) from None
 
     def _line(self, until: float, doing: str) -> str:
         while b"\n" not in self._buffer:
-            ready, _, _ = select.select([self._reader], [], [], max(0.0, until - time.monotonic()))
+            ready, _, _ = select.select(self._watched, [], [], max(0.0, until - time.monotonic()))
             if not ready:
                 raise LabBrokeError(f"{self._who} did not answer `{doing}` in time; last lines: {self.last_words()}")
-            chunk = os.read(self._reader, 65536)
-            if not chunk:
+            # What it said comes before the news of its death.
+            if self._reader not in ready or not self._hear():
                 raise self._dead(doing)
-            self._buffer += chunk
         raw, _, self._buffer = self._buffer.partition(b"\n")
+        return self._note(raw)
+
+    def _hear(self) -> bool:
+        chunk = os.read(self._reader, 65536)
+        self._buffer += chunk
+        return bool(chunk)
+
+    def _note(self, raw: bytes) -> str:
         line = raw.decode(errors="replace").strip("\r")
         if line:
             self._recent.append(line)
         return line
 
-    def _dead(self, doing: str) -> LabBrokeError:
-        return LabBrokeError(f"{self._who} died during `{doing}`; last lines: {self.last_words()}")
+    def _dead(self, doing: str = "") -> LabBrokeError:
+        while select.select([self._reader], [], [], 0)[0] and self._hear():
+            pass
+        for raw in self._buffer.split(b"\n"):
+            self._note(raw)
+        self._buffer = b""
+        when = f"during `{doing}`" if doing else "while nothing was asked of it"
+        return LabBrokeError(f"{self._who} died {when}; last lines: {self.last_words()}")

@@ -6,7 +6,7 @@ cannot spoil the proof. Its real spacing is longer than asked for (timer ticks);
 
 import re
 import statistics
-from collections.abc import Sequence
+import subprocess
 from dataclasses import dataclass
 
 from measures.network import EchoFigures
@@ -63,8 +63,11 @@ def parse_ping(text: str) -> Train:
 
 
 def echo_train(source: Namespace, target: str, count: int, spacing_ms: float, wait_s: float = 2.0) -> Train:
-    """Send one train and wait for it."""
-    command: Sequence[str] = ping_command(target, count, spacing_ms, wait_s)
+    """Send one train and wait for it; LabBrokeError if ping does not come to an end."""
+    command = ping_command(target, count, spacing_ms, wait_s)
     limit_s = count * spacing_ms * 2 / 1000 + wait_s + DEADLINE_MARGIN_S
-    done = source.run(command, capture_output=True, text=True, timeout=limit_s, check=False)
+    try:
+        done = source.run(command, capture_output=True, text=True, timeout=limit_s, check=False)
+    except subprocess.TimeoutExpired:
+        raise LabBrokeError(f"{count} echo packets to {target} were not done within {limit_s:g} s") from None
     return parse_ping(done.stdout + done.stderr)

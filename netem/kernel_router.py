@@ -64,6 +64,9 @@ class KernelShell:
         """One ``tc -batch`` in the namespace; it stops at the first line that fails."""
         self._run(self._namespace.inside(["tc", "-batch", "-"]), "\n".join(lines) + "\n")
 
+    def check(self) -> None:
+        """The host's kernel does not die before we do."""
+
     def close(self) -> None:
         """Drop the namespace, and with it its devices."""
         if self._open:

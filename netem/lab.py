@@ -16,7 +16,7 @@ from pathlib import Path
 from measures.network import EchoFigures, Impairment, LabProof, NetworkEvent, Profile
 from netem import topology
 from netem.backend import choose_backend
-from netem.commands import Runner, run
+from netem.commands import LAB_PROGRAMS, Runner, find, run
 from netem.echo import Train, echo_train
 from netem.errors import LabBrokeError, NetemError
 from netem.namespace import Namespace
@@ -59,7 +59,16 @@ class Lab:
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        self._take_down(error)
+        death = self._death()
+        self._take_down(error or death)
+        if death is not None and error is None:
+            raise death
+        if death is not None and error is not None:
+            error.add_note(str(death))
+
+    def check(self) -> None:
+        """LabBrokeError if the router has died. Leaving the lab asks this too, so no death goes unnoticed."""
+        self.backend.check()
 
     @property
     def backend(self) -> Router:
@@ -156,7 +165,16 @@ class Lab:
         self.backend.apply(up, down)
         return commanded, time.monotonic_ns()
 
+    def _death(self) -> LabBrokeError | None:
+        try:
+            self.check()
+        except LabBrokeError as death:
+            return death
+        return None
+
     def _build(self) -> None:
+        for program in LAB_PROGRAMS:
+            find(program)
         for namespace in (self.caller, self.nat, self.server):
             namespace.create(self._run)
             self._undo.append(lambda gone=namespace: gone.remove(self._run))  # type: ignore[misc]

@@ -2,8 +2,12 @@
 
 Each figure of an echo train must lie in its predicted interval plus the path's own baseline, widened by what a
 shared machine may add; the qdiscs read back must equal what was asked in every setting.
+
+A row is judged by the very numbers it shows: bounds are rounded outwards to 0.1, the observation to 0.01, and then
+compared, so that a reader who compares them himself comes to the same verdict.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 
 from measures.network import BurstyLoss, EchoFigures, GilbertElliottLoss, Impairment, Profile, ProofCheck
@@ -11,6 +15,7 @@ from netem.prediction import Interval, Prediction
 from netem.readback import Qdisc, differences
 from netem.tc import mean_loss
 
+UP, DOWN, BOTH = "{} up", "{} down", "{} each way"
 SLACK_MS = 2.0
 SLACK_SHARE = 0.05
 
@@ -33,8 +38,7 @@ def describe(impairment: Impairment) -> str:
 
 def _described(asked: Impairment) -> Iterator[str]:
     if asked.delay_ms or asked.jitter_ms:
-        jitter = f" ± {asked.jitter_ms:g} ms {asked.distribution}" if asked.jitter_ms else ""
-        yield f"{asked.delay_ms:g} ms{jitter}"
+        yield _delay(asked) + (f" {asked.distribution}" if asked.jitter_ms else "")
     if asked.loss is not None:
         yield f"{100 * mean_loss(asked.loss):.4g} % loss{_burst(asked)}"
     for name in ("duplicate", "reorder", "corrupt"):
@@ -42,6 +46,14 @@ def _described(asked: Impairment) -> Iterator[str]:
             yield f"{pct:g} % {name}"
     if asked.rate_kbit is not None:
         yield f"{asked.rate_kbit:g} kbit/s"
+
+
+def _delay(asked: Impairment) -> str:
+    return f"{asked.delay_ms:g} ms" + (f" ± {asked.jitter_ms:g} ms" if asked.jitter_ms else "")
+
+
+def _both_ways(up: str, down: str) -> str:
+    return BOTH.format(up) if up == down else f"{UP.format(up)}, {DOWN.format(down)}"
 
 
 def _burst(asked: Impairment) -> str:
@@ -54,13 +66,15 @@ def _settings(profile: Profile, qdiscs: Sequence[Qdisc]) -> Iterator[ProofCheck]
     for way, asked, found in zip(("up", "down"), (profile.up, profile.down), qdiscs, strict=True):
         odd = differences(asked, found)
         words = describe(asked) + (f"; but {'; '.join(odd)}" if odd else "")
-        yield ProofCheck(f"qdisc {way}: settings that differ", words, 0, 0, len(odd), not odd)
+        yield ProofCheck(f"qdisc {way}, settings that differ", words, 0, 0, len(odd), not odd)
 
 
 def _round_trips(
     profile: Profile, predicted: Prediction, baseline: EchoFigures, seen: EchoFigures
 ) -> Iterator[ProofCheck]:
-    asked = f"up {describe(profile.up)}; down {describe(profile.down)}"
+    if predicted.lost.low >= seen.sent:  # no packet may come back, so there is no round trip to judge
+        return
+    asked = _both_ways(_delay(profile.up), _delay(profile.down))
     rest = baseline.rtt_p50_ms or 0.0
     rows = (
         ("round trip, median (ms)", predicted.rtt_p50_ms, rest, seen.rtt_p50_ms),
@@ -73,12 +87,12 @@ def _round_trips(
 
 
 def _loss(profile: Profile, predicted: Prediction, seen: EchoFigures) -> ProofCheck:
-    up, down = mean_loss(profile.up.loss), mean_loss(profile.down.loss)
-    both = 100 * (1 - (1 - up) * (1 - down))
-    asked = f"up {100 * up:g} %, down {100 * down:g} %: {both:.4g} % of {seen.sent} round trips"
-    return _row("round trips lost (packets)", asked, predicted.lost, seen.sent - seen.received)
+    up, down = (f"{100 * mean_loss(each.loss):.4g} %" for each in (profile.up, profile.down))
+    name = f"round trips lost (of {seen.sent} packets)"
+    return _row(name, _both_ways(up, down), predicted.lost, seen.sent - seen.received)
 
 
 def _row(name: str, asked: str, allowed: Interval, observed: float | None) -> ProofCheck:
-    passed = observed is not None and allowed.low <= observed <= allowed.high
-    return ProofCheck(name, asked, round(allowed.low, 3), round(allowed.high, 3), observed, passed)
+    low, high = math.floor(10 * allowed.low) / 10, math.ceil(10 * allowed.high) / 10
+    shown = None if observed is None else round(observed, 2)
+    return ProofCheck(name, asked, low, high, shown, shown is not None and low <= shown <= high)

@@ -32,6 +32,7 @@ class Qdisc:
     reorder_pct: float = 0.0
     corrupt_pct: float = 0.0
     rate_kbit: float = 0.0
+    seed: int | None = None
     packets: int = 0
     dropped: int = 0
 
@@ -80,6 +81,8 @@ def differences(asked: Impairment, found: Qdisc) -> list[str]:
     for name, (value, tolerance) in wanted.items():
         if abs(getattr(found, name) - value) > tolerance:
             odd.append(f"{name} is {getattr(found, name):g}, asked {value:g}")
+    if asked.seed is not None and found.seed != asked.seed:
+        odd.append(f"seed is {'unknown to this kernel' if found.seed is None else found.seed}, asked {asked.seed}")
     return odd + _loss_differences(asked, found.loss_pct)
 
 
@@ -111,6 +114,7 @@ def _qdisc(root: dict[str, object], device: str) -> Qdisc:
         reorder_pct=100 * _number(_section(options, "reorder").get("reorder")),
         corrupt_pct=100 * _number(_section(options, "corrupt").get("corrupt")),
         rate_kbit=_number(_section(options, "rate").get("rate")) / KBIT_BYTES,
+        seed=int(_number(options["seed"])) if "seed" in options else None,
         packets=int(_number(root.get("packets"))),
         dropped=int(_number(root.get("drops"))),
     )

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from measures.network import Impairment
+from netem.errors import HostLacksError
 from netem.readback import Qdisc, parse
 from netem.tc import change_lines
 from netem.topology import Addresses, router_lines
@@ -31,6 +32,9 @@ class RouterShell(Protocol):
 
     def batch(self, lines: Sequence[str]) -> None:
         """Run lines of ``tc -batch`` in it, as close together as can be. Raises LabBrokeError if one fails."""
+
+    def check(self) -> None:
+        """Raise LabBrokeError if it has gone away by itself."""
 
     def close(self) -> None:
         """Go away; safe to call twice, and after a failed `open`."""
@@ -69,6 +73,7 @@ class Router:
     def apply(self, up: Impairment, down: Impairment) -> None:
         """Impair both directions; confirmed by the kernel when this returns."""
         with self._lock:
+            self._refuse_seeds_unknown(up, down)
             before = self._now or (None, None)
             lines = [
                 line
@@ -84,9 +89,20 @@ class Router:
         with self._lock:
             return self._show(up), self._show(down)
 
+    def check(self) -> None:
+        """Raise LabBrokeError if the kernel that carries the lab has died."""
+        self._shell.check()
+
     def stop(self) -> None:
         """Take it down."""
         self._shell.close()
+
+    def _refuse_seeds_unknown(self, *wanted: Impairment) -> None:
+        # An older tc answers with its whole usage. A kernel too old ignores the seed: `differences` tells that.
+        if all(each.seed is None for each in wanted):
+            return
+        if " seed " not in self._shell.run("tc qdisc add dev lo root netem help 2>&1 || true"):
+            raise HostLacksError("the tc here knows no netem seed: leave `seed` out, or install iproute2 6.6 or newer")
 
     def _show(self, device: str) -> Qdisc:
         return parse(self._shell.run(f"tc -j -s qdisc show dev {device}"), device)

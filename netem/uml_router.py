@@ -4,7 +4,8 @@ It boots in about two seconds from the host's own file system, read-only, with `
 program; its console is a pair of pipes (`Console`), its two network devices are taps. A tap is made in the
 cage's root namespace, opened by UML, and then moved to where it belongs: the open file follows it.
 
-On CPUs with AMX it needs `uml_ptrace.c` preloaded (see there), which is compiled on the spot.
+On CPUs with AMX, and only there, UML dies at its first context switch unless `uml_ptrace.c` is preloaded (see
+there). So `_prepare` looks into /proc/cpuinfo, compiles it on the spot where it is needed, and ``detail`` says so.
 """
 
 import contextlib
@@ -28,6 +29,7 @@ BOOT_S = 30.0
 ANSWER_S = 10.0
 GOODBYE_S = 5.0
 BOOTS = 2
+SHIM_NOTE = ", with its ptrace mended for this CPU's AMX"
 
 
 def find_netem_module(modules: Path = MODULES) -> Path:
@@ -72,6 +74,8 @@ class UmlShell:
         self._shim = shim
         self._process: subprocess.Popen[bytes] | None = None
         self._console: Console | None = None
+        self._pidfd = -1
+        self._taps_here: list[str] = []
         self.boots = 0
         self.name = "user-mode Linux router"
         self.detail = "a user-mode Linux router with real sch_netem"
@@ -83,18 +87,12 @@ class UmlShell:
         environment = {"TMPDIR": str(self._home), "PATH": search_path(), **self._prepare()}
         for tap in (NAT_OUTSIDE, SERVER_DEVICE):
             self._run(["ip", "tuntap", "add", tap, "mode", "tap"])
-        while True:
-            try:
-                self._boot(environment)
-                break
-            except LabBrokeError:
-                self._end()
-                if self.boots >= BOOTS:
-                    raise
-        release = self.run("uname -r").strip()
-        self.detail = f"a user-mode Linux {release} router with real sch_netem"
-        self._run(["ip", "link", "set", NAT_OUTSIDE, "netns", NAT])
-        self._run(["ip", "link", "set", SERVER_DEVICE, "netns", SERVER])
+            self._taps_here.append(tap)
+        self._boot_stubbornly(environment)
+        self.detail = self._describe(shimmed="LD_PRELOAD" in environment)
+        for tap, namespace in ((NAT_OUTSIDE, NAT), (SERVER_DEVICE, SERVER)):
+            self._run(["ip", "link", "set", tap, "netns", namespace])
+            self._taps_here.remove(tap)
 
     def run(self, line: str) -> str:
         """One shell line in the guest."""
@@ -106,9 +104,16 @@ class UmlShell:
         """Lines for the tc that waits in the guest; see `uml_init.sh`."""
         self.run("batch " + " ".join(f"'{line}'" for line in lines))
 
+    def check(self) -> None:
+        """LabBrokeError with its last words if the process has ended by itself."""
+        if self._console is not None:
+            self._console.check()
+
     def close(self) -> None:
-        """End the process (it has nothing to save) and remove its files."""
+        """End the process (it has nothing to save), remove its files and the taps that nobody was given."""
         self._end()
+        while self._taps_here:
+            self._run(["ip", "link", "delete", self._taps_here.pop()])
         shutil.rmtree(self._home, ignore_errors=True)
 
     def _prepare(self) -> dict[str, str]:
@@ -121,13 +126,29 @@ class UmlShell:
         shim = needs_shim(Path("/proc/cpuinfo").read_text()) if self._shim is None else self._shim
         return {"LD_PRELOAD": str(compile_shim(self._home, self._run))} if shim else {}
 
+    def _boot_stubbornly(self, environment: dict[str, str]) -> None:
+        """Boot, with one more attempt: on a crowded machine the first may miss its deadline."""
+        while True:
+            try:
+                return self._boot(environment)
+            except LabBrokeError as error:
+                self._end()
+                if self.boots >= BOOTS:
+                    raise LabBrokeError(f"{error} (attempt {self.boots} of {BOOTS})") from None
+
+    def _describe(self, shimmed: bool) -> str:
+        release = self.run("uname -r").strip()
+        again = f", up at attempt {self.boots}" if self.boots > 1 else ""
+        return f"a user-mode Linux {release} router with real sch_netem{SHIM_NOTE if shimmed else ''}{again}"
+
     def _boot(self, environment: dict[str, str]) -> None:
         self.boots += 1
         arguments = kernel_arguments(self._home, self._home / "mount", find_netem_module())
         process = self._process = _spawn([find("linux.uml"), *arguments], environment)
         assert process.stdin is not None
         assert process.stdout is not None
-        self._console = Console(process.stdout.fileno(), process.stdin.fileno(), WHO)
+        self._pidfd = os.pidfd_open(process.pid)
+        self._console = Console(process.stdout.fileno(), process.stdin.fileno(), WHO, self._pidfd)
         self._console.wait_ready(BOOT_S)
 
     def _end(self) -> None:
@@ -137,10 +158,16 @@ class UmlShell:
         # Its own process group: the guest's programs are host processes too.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait(GOODBYE_S)
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+            self._pidfd = -1
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 pipe.close()
+        try:
+            process.wait(GOODBYE_S)
+        except subprocess.TimeoutExpired:
+            raise LabBrokeError(f"{WHO} (process {process.pid}) did not end within {GOODBYE_S:g} s") from None
 
 
 def compile_shim(directory: Path, runner: Runner = run) -> Path:
