@@ -14,7 +14,9 @@ from probes import resolve as resolve_module
 from probes.reach import ProbeOptions, probe_all
 from probes.turn import Credentials
 from probes.uri import parse_uri
+from probes.verdict import verdict_sentence
 from tests.probes.coturn import HOST, PASSWORD, REALM, USER, Coturn, free_port, make_pki
+from tests.probes.forwarder import Forwarder
 
 
 async def _probe(text: str, options: ProbeOptions) -> ProbeResult:
@@ -131,6 +133,48 @@ async def test_plain_tcp_on_a_tls_uri_is_a_tls_failure(coturn: Coturn) -> None:
     thread.join()
     listener.close()
     assert result.cause.startswith(("TLS:", "the server closed"))
+
+
+async def test_relayed_packets_that_are_lost_are_counted(coturn: Coturn, options: ProbeOptions) -> None:
+    relayed: list[bytes] = []
+
+    def drop(data: bytes) -> bool:
+        if data[0] != 0x40:
+            return False
+        relayed.append(data)
+        return len(relayed) in (3, 4, 10)
+
+    path = await Forwarder.start((HOST, coturn.port), drop)
+    result = await _probe(f"turn:{HOST}:{path.port}", options)
+    path.close()
+    figures = _figures(result)
+    assert (result.outcome, figures["relay_sent"], figures["relay_received"]) == ("ok", 10, 7), result.log
+    assert "7 of 10 came back" in verdict_sentence([result])
+
+
+async def test_a_relay_that_carries_nothing_is_told(coturn: Coturn, options: ProbeOptions) -> None:
+    path = await Forwarder.start((HOST, coturn.port), lambda data: data[0] == 0x40)
+    result = await _probe(f"turn:{HOST}:{path.port}", options)
+    path.close()
+    assert result.cause.startswith("self-relay denied: none of 10 packets came back")
+
+
+async def test_a_lost_answer_is_asked_for_again_and_its_rtt_is_not_made_up(
+    coturn: Coturn, options: ProbeOptions
+) -> None:
+    dropped: list[bytes] = []
+
+    def drop_first_grant(data: bytes) -> bool:
+        if dropped or data[:2] != b"\x01\x03":
+            return False
+        dropped.append(data)
+        return True
+
+    path = await Forwarder.start((HOST, coturn.port), drop_first_grant)
+    result = await _probe(f"turn:{HOST}:{path.port}", dataclasses.replace(options, relay=False))
+    path.close()
+    assert result.outcome == "ok", result.log
+    assert "allocate_rtt_ms" not in _figures(result), "Karn's rule: which transmission was answered is not known"
 
 
 async def test_a_denied_peer_is_self_relay_denied(tmp_path: Path, options: ProbeOptions) -> None:
