@@ -1,0 +1,97 @@
+"""From a folder to its outcome: what passes, what fails, and what stays open."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from measures.run import Run, Status
+from measures.threshold import ThresholdError
+from reports.folder import read_records, read_run
+from reports.harvest import Plan, harvest_of
+from reports.judge import judge_run, thresholds
+from tests.reports import rig
+
+
+def judged(folder: Path, status: Status = "finished") -> Run:
+    begun = replace(read_run(folder), status=status)
+    return judge_run(begun, harvest_of(read_records(folder), Plan.of(begun)))
+
+
+def not_passed(run: Run) -> dict[str, str]:
+    return {v.threshold.metric: v.outcome for v in run.verdicts if v.outcome != "passed"}
+
+
+def test_what_was_kept_passes(tmp_path: Path) -> None:
+    run = judged(rig.passing(tmp_path))
+    assert (run.outcome, run.reason) == ("passed", "all 13 checks passed")
+    assert len(run.verdicts) == len(rig.CHECKS)
+
+
+def test_what_was_broken_fails(tmp_path: Path) -> None:
+    run = judged(rig.failing(tmp_path))
+    assert run.outcome == "failed"
+    assert not_passed(run) == {
+        "calls_failed": "failed", "turns_missed": "failed", "turn_latency": "failed", "recovery_media": "failed",
+        "recoveries_failed": "failed", "context_lost": "not enough data", "probes_failed": "failed",
+    }  # fmt: skip
+
+
+def test_a_figure_too_near_its_limit_stays_open(tmp_path: Path) -> None:
+    run = judged(rig.inconclusive(tmp_path))
+    assert run.outcome == "not enough evidence"
+    assert not_passed(run) == {"turn_latency": "not enough data"}
+
+
+def test_a_limited_generator_proves_nothing(tmp_path: Path) -> None:
+    run = judged(rig.generator_limited(tmp_path))
+    assert not_passed(run) == {}
+    assert run.outcome == "not enough evidence"
+    assert "the generator limited the run" in run.reason
+
+
+@pytest.mark.parametrize("status", ["aborted", "interrupted", "running"])
+def test_a_run_cut_short_never_passes(tmp_path: Path, status: Status) -> None:
+    run = judged(rig.truncated(tmp_path), status)
+    assert run.outcome == "not enough evidence"
+    assert not_passed(run) == {"calls_failed": "not enough data"}
+    assert len(run.notes) == 1
+    assert "could not be read" in run.notes[0]
+
+
+def test_a_folder_with_next_to_nothing_proves_nothing(tmp_path: Path) -> None:
+    run = judged(rig.nearly_empty(tmp_path), "aborted")
+    assert run.outcome == "not enough evidence"
+    assert {v.outcome for v in run.verdicts} == {"not enough data"}
+    assert run.distributions == ()
+
+
+def test_a_whole_run_that_placed_no_call_has_failed_them(tmp_path: Path) -> None:
+    run = judged(rig.nearly_empty(tmp_path), "finished")
+    assert run.outcome == "failed"
+    assert not_passed(run)["calls_failed"] == "failed"
+
+
+def test_judging_again_changes_nothing(tmp_path: Path) -> None:
+    begun = replace(read_run(rig.truncated(tmp_path)), status="aborted")
+    harvest = harvest_of(read_records(tmp_path), Plan.of(begun))
+    once = judge_run(begun, harvest)
+    assert judge_run(once, harvest) == once
+
+
+def test_the_order_of_the_lines_changes_nothing(tmp_path: Path) -> None:
+    records = rig.records()
+    there, back = tmp_path / "there", tmp_path / "back"
+    assert judged(rig.write(there, records)) == judged(rig.write(back, records[::-1]))
+
+
+def test_a_check_may_be_one_sentence_or_several() -> None:
+    found = thresholds({"checks": {"turn_latency": ["p(50) < 800 ms", "p(95) < 2 s"], "calls_failed": "count == 0"}})
+    assert [str(threshold) for threshold in found] == ["p(50) < 800 ms", "p(95) < 2000 ms", "count == 0"]
+
+
+@pytest.mark.parametrize("drill", [{"checks": ["count == 0"]}, {"checks": {"no_such": "count == 0"}}])
+def test_a_check_that_is_none_is_refused(drill: dict[str, Any]) -> None:
+    with pytest.raises(ThresholdError):
+        thresholds(drill)
