@@ -106,9 +106,10 @@ def _limits(ax: Axes, harvest: Harvest) -> None:
 
 
 def _lane(ax: Axes, harvest: Harvest, lane: int, call_id: str) -> None:
-    events = [event for event in harvest.events if event.call_id == call_id and event.name == "state"]
+    told = [event for event in harvest.events if event.call_id == call_id]
+    events = [event for event in told if event.name == "state"]
     call = next((call for call in harvest.calls if call.id == call_id), None)
-    end_ns = call.ended_ns if call else events[-1].at_ns
+    end_ns = call.ended_ns if call else told[-1].at_ns
     _ribbon(ax, harvest, lane, events, end_ns)
     if call is not None:
         _speech(ax, harvest, lane, call)
@@ -125,8 +126,8 @@ def _bars(ax: Axes, spans: Sequence[tuple[float, float]], lane: int, place: tupl
 
 
 def _ribbon(ax: Axes, harvest: Harvest, lane: int, events: Sequence[CallEvent], end_ns: int) -> None:
-    until = [event.at_ns for event in events[1:]] + [end_ns]
-    for event, next_ns in zip(events, until, strict=True):
+    until = [*(event.at_ns for event in events[1:]), end_ns]
+    for event, next_ns in zip(events, until, strict=False):  # without events there is no ribbon
         begin = seconds(harvest, event.at_ns)
         width = max(0.0, seconds(harvest, next_ns) - begin)
         _bars(ax, [(begin, width)], lane, RIBBON, STATE_INK.get(event.detail, QUIET))
