@@ -64,13 +64,16 @@ class Conductor:
 
     def _start_services(self, stack: contextlib.ExitStack, lab: Lab, certificates: Certificates) -> Service:
         logs, at = self._folder / "logs", lab.addresses
-        agent = stack.enter_context(services.agent_service(lab.server, at, self._secrets, logs / "agent.log"))
+        part = self._drill.agent
+        agent = stack.enter_context(
+            services.agent_service(lab.server, at, self._secrets, part.command, logs / "agent.log")
+        )
         coturn = stack.enter_context(services.coturn_service(
             lab.server, at, self._secrets, certificates, self._runtime, logs / "coturn.log"
         ))  # fmt: skip
         reflector = stack.enter_context(services.reflector_service(lab.server, at, logs / "reflector.log"))
         coturn.wait_for_tcp(at.turn, TLS_PORT, SERVICE_LIMIT_S)
-        agent.wait_for_tcp(at.agent, AGENT_PORT, SERVICE_LIMIT_S)
+        agent.wait_for_tcp(at.agent, AGENT_PORT, part.ready_timeout_s)
         reflector.wait_for_word("ready", SERVICE_LIMIT_S)
         self._recorder.note("the agent, coturn and the reflector are up")
         return agent

@@ -75,6 +75,17 @@ class TurnPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     say: str
 
 
+class AgentPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[agent]``: the agent under test. Without a command it is the embedded one.
+
+    Another one is started at the lab's server site with ``CALLDRILL_AGENT_HOST``, ``_PORT`` and ``_API_KEY`` in its
+    environment, and has to speak as the OpenAI Realtime API does on that address.
+    """
+
+    command: tuple[str, ...] = ()
+    ready_timeout_s: Annotated[float, msgspec.Meta(gt=0, le=300)] = 20.0
+
+
 class CallersPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``[callers]``: how many calls, one each ``every_s``, and what each does. 0 calls switch them off."""
 
@@ -92,6 +103,7 @@ class Drill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     drill: About
     lab: LabPart = LabPart()
+    agent: AgentPart = AgentPart()
     timeline: tuple[ActionPart, ...] = ()
     probe: ProbePart = ProbePart()
     sampler: SamplerPart = SamplerPart()
@@ -172,7 +184,7 @@ def _said_plainly(message: str) -> str:
 def _known_keys(place: str) -> str:
     struct: Any = Drill
     for name in [part.partition("[")[0] for part in place.split(".") if part]:
-        kinds = {"drill": About, "lab": LabPart, "timeline": ActionPart, "probe": ProbePart, "sampler": SamplerPart,
+        kinds = {"drill": About, "lab": LabPart, "agent": AgentPart, "timeline": ActionPart, "probe": ProbePart, "sampler": SamplerPart,
                  "callers": CallersPart, "turns": TurnPart}  # fmt: skip
         struct = kinds.get(name, struct)
     return f"; known keys: {', '.join(struct.__struct_fields__)}"

@@ -39,15 +39,15 @@ def base_environment() -> dict[str, str]:
     return {name: os.environ[name] for name in kept if name in os.environ}
 
 
-def agent_service(namespace: Namespace, at: Addresses, keys: Secrets, log: Path) -> Service:
-    """The embedded agent, on its own address."""
+def agent_service(namespace: Namespace, at: Addresses, keys: Secrets, command: tuple[str, ...], log: Path) -> Service:
+    """The agent under test on its own address: the embedded one, or whatever ``command`` starts."""
     env = {
         **base_environment(),
         "CALLDRILL_AGENT_HOST": at.agent,
         "CALLDRILL_AGENT_PORT": str(AGENT_PORT),
         "CALLDRILL_AGENT_API_KEY": keys.api_key,
     }
-    return Service("the agent", namespace, [sys.executable, "-m", "agent"], env, log)
+    return Service("the agent", namespace, command or [sys.executable, "-m", "agent"], env, log)
 
 
 def reflector_service(namespace: Namespace, at: Addresses, log: Path) -> Service:

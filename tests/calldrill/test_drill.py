@@ -40,7 +40,7 @@ def test_a_drill_is_data_and_comes_back() -> None:
 WRONG = [
     ("", "missing 'drill'"),
     ("[drill]\n", "drill: missing 'name'"),
-    (GOOD + "[callerz]\n", "unknown key 'callerz'; known keys: drill, lab, timeline"),
+    (GOOD + "[callerz]\n", "unknown key 'callerz'; known keys: drill, lab, agent, timeline"),
     (GOOD + "[callers]\ncall = 5\n", "callers: unknown key 'call'; known keys: calls,"),
     (GOOD + '[callers]\ncalls = "five"\n', "callers.calls: expected 'int', got 'str'"),
     (GOOD + "[callers]\ncalls = -1\n", "callers.calls: expected 'int' >= 0"),

@@ -1,0 +1,109 @@
+"""Makes the reference pages from the code's own tables: ``python docs/generate.py`` (``--check`` only compares).
+
+What a page says is what the program does, because both read the same table.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from calldrill.cli import COMMANDS
+from calldrill.drill import built_in_drills, load_drill
+from loadtest import life
+from loadtest.reconnection import POLICIES
+from measures.metric import METRICS
+from netem.profiles import PROFILES
+from netem.tc import mean_loss
+from rtc import liveness
+
+FOLDER = Path(__file__).parent / "reference"
+NOTE = "<!-- Made by docs/generate.py from the code's own tables; edit those, not this. -->\n\n"
+
+
+def table(heads: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
+    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def metrics() -> str:
+    """Every figure that can be judged."""
+    rows = [[f"`{m.name}`", m.unit or "–", m.kind, m.better, m.help] for m in METRICS.values()]
+    return (
+        "# Metrics\n\nEvery figure that can be judged, as it is defined in the code. A *trend* has many values,"
+        " a *rate* is a share, a *counter* a number of things, a *gauge* one value.\n\n"
+        + table(["name", "unit", "kind", "better", "definition"], rows)
+    )
+
+
+def states() -> str:
+    """The state machines and the policies."""
+    peer = [[a, event, b] for (a, event), b in liveness.TRANSITIONS.items()]
+    caller = [[a, event, b] for (a, event), b in life.TRANSITIONS.items()]
+    policies = []
+    for policy in POLICIES.values():
+        delays = [str(policy.delay_ms(n)) for n in range(policy.max_attempts)]
+        policies.append([policy.name, str(policy.max_attempts), ", ".join(delays)])
+    heads = ["state", "event", "next state"]
+    return (
+        "# States and policies\n\nWhat is not in a table changes nothing.\n\n## A caller\n\n"
+        + table(heads, caller)
+        + "\n## A peer\n\n"
+        + table(heads, peer)
+        + "\n## Reconnection policies\n\n"
+        + table(["policy", "attempts at most", "delay before each (ms)"], policies)
+    )
+
+
+def profiles() -> str:
+    """The built-in network profiles."""
+    rows = []
+    for profile in PROFILES.values():
+        for direction, i in (("up", profile.up), ("down", profile.down)):
+            rate = "–" if i.rate_kbit is None else f"{i.rate_kbit:g}"
+            loss = "–" if i.loss is None else f"{mean_loss(i.loss) * 100:g} %"
+            jitter = f"{i.jitter_ms:.3g}" if i.jitter_ms else "–"
+            row = [f"`{profile.name}`", direction, f"{i.delay_ms:g}", jitter, rate, loss, profile.source]
+            rows.append(row)
+    return (
+        "# Network profiles\n\nOne row for each direction; a dash means that the source gives no figure.\n\n"
+        + table(["profile", "direction", "delay ms", "jitter ms (sd)", "rate kbit/s", "loss", "source"], rows)
+    )
+
+
+def commands() -> str:
+    """The commands and the built-in drills."""
+    rows = [[f"`calldrill {name}`", text] for name, text in COMMANDS.items()]
+    drills = [[f"`{name}`", load_drill(name).drill.description] for name in built_in_drills()]
+    return (
+        "# Commands\n\n`calldrill COMMAND --help` tells every option.\n\n"
+        + table(["command", "does"], rows)
+        + "\n## Built-in drills\n\n"
+        + table(["drill", "what it proves"], drills)
+    )
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "metrics.md": metrics,
+    "states.md": states,
+    "profiles.md": profiles,
+    "commands.md": commands,
+}
+
+
+def stale() -> list[str]:
+    """Names of pages that do not say what the code says now."""
+    found = []
+    for name, make in PAGES.items():
+        path = FOLDER / name
+        if not path.exists() or path.read_text() != NOTE + make():
+            found.append(name)
+    return found
+
+
+if __name__ == "__main__":
+    if "--check" in sys.argv:
+        sys.exit(f"stale: {', '.join(stale())}" if stale() else 0)
+    for page, make_page in PAGES.items():
+        (FOLDER / page).write_text(NOTE + make_page())
