@@ -121,6 +121,18 @@ class Drill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return data
 
 
+TABLES: dict[str, type[msgspec.Struct]] = {
+    "drill": About,
+    "lab": LabPart,
+    "agent": AgentPart,
+    "timeline": ActionPart,
+    "probe": ProbePart,
+    "sampler": SamplerPart,
+    "callers": CallersPart,
+    "turns": TurnPart,
+}
+
+
 def built_in_drills() -> list[str]:
     """Names of the drills that come with the program."""
     return sorted(entry.name.removesuffix(".toml") for entry in BUILT_IN.iterdir() if entry.name.endswith(".toml"))
@@ -183,10 +195,8 @@ def _said_plainly(message: str) -> str:
 
 def _known_keys(place: str) -> str:
     struct: Any = Drill
-    for name in [part.partition("[")[0] for part in place.split(".") if part]:
-        kinds = {"drill": About, "lab": LabPart, "agent": AgentPart, "timeline": ActionPart, "probe": ProbePart, "sampler": SamplerPart,
-                 "callers": CallersPart, "turns": TurnPart}  # fmt: skip
-        struct = kinds.get(name, struct)
+    for part in place.split("."):
+        struct = TABLES.get(part.partition("[")[0], struct)
     return f"; known keys: {', '.join(struct.__struct_fields__)}"
 
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 METHOD = "order statistics of all samples; 95 % interval by the binomial method (distribution-free)"
 QUANTILES = (0.5, 0.75, 0.95, 0.99)
@@ -84,6 +83,8 @@ def quantile_interval(ordered: Values, p: float, confidence: float = 0.95) -> In
     """
     n = len(ordered)
     tail = (1.0 - confidence) / 2.0
+    from scipy import stats  # noqa: PLC0415  half a second that only a judgement should cost
+
     below = stats.binom(n, p)
     low_rank = int(below.ppf(tail))  # the largest l with P(X <= l - 1) < tail
     high_rank = int(below.isf(tail)) + 1  # the smallest u with P(X >= u) <= tail
@@ -96,5 +97,7 @@ def proportion_interval(successes: int, trials: int, confidence: float = 0.95) -
     """The Clopper-Pearson interval of a proportion; (0, 1) when nothing was tried."""
     if trials == 0:
         return 0.0, 1.0
+    from scipy import stats  # noqa: PLC0415
+
     interval = stats.binomtest(successes, trials).proportion_ci(confidence_level=confidence, method="exact")
     return float(interval.low), float(interval.high)
