@@ -1,6 +1,7 @@
 """A run's last step, and any later remaking: read, judge, write it all down.
 
-``run.json`` is written last. So a folder whose document tells an outcome has the reports that belong to it.
+What machines read is written first and the page last: should a drawing fail on a record nobody thought of, the run
+is judged all the same. Each file is whole or not there, and the same records make the same bytes.
 """
 
 from dataclasses import replace
@@ -29,8 +30,8 @@ def finish(folder: Path, status: Status, ended: Instant | None) -> Run:
     begun = replace(read_run(folder), status=status, ended=ended)
     harvest = harvest_of(read_records(folder), Plan.of(begun))
     run = judge_run(begun, harvest)
-    write_whole(folder / PAGE_FILE, page(run, harvest).encode())
+    write_run(folder, run)
     write_whole(folder / JUNIT_FILE, junit(run))
     write_whole(folder / SUMMARY_FILE, summary(run, harvest).encode())
-    write_run(folder, run)
+    write_whole(folder / PAGE_FILE, page(run, harvest).encode())
     return run

@@ -27,7 +27,7 @@ def number(value: float) -> str:
     if value == int(value) or size >= 100:
         return f"{value:,.0f}".replace(",", "\u202f")
     if size < 0.1:
-        return f"{value:.1g}"
+        return f"{value:.2g}"
     return f"{value:.1f}" if size >= 10 else f"{value:.2f}"
 
 
