@@ -49,6 +49,7 @@ def cage_problem() -> str | None:
 def run_in_cage(argv: Sequence[str]) -> int:
     """Run ``argv`` in a new cage to its end; its exit code, or 128 + n if signal n ended it.
 
+    If somebody kills process 1 itself, that is 137 or 1: util-linux 2.38 trips over the signal it should repeat.
     Standard streams are the caller's own. Must be called from the main thread, for it takes the handlers of
     SIGINT, SIGTERM and SIGHUP while the cage lives. Raises HostLacksError where no cage can be made.
     """

@@ -31,6 +31,7 @@ class Console:
         self._watched = [reader] if pidfd is None else [reader, pidfd]
         self._buffer = b""
         self._asked = 0
+        self._died = False
         self._recent: deque[str] = deque(maxlen=LAST_WORDS)
 
     def wait_ready(self, deadline_s: float) -> None:
@@ -57,7 +58,8 @@ class Console:
     def check(self) -> None:
         """LabBrokeError if the far end has died, whether or not anybody was asking it something."""
         ready, _, _ = select.select(self._watched[1:], [], [], 0)
-        if ready:
+        # The pipe of a dying process closes a moment before its pidfd tells of it.
+        if ready or self._died:
             raise self._dead()
 
     def last_words(self) -> str:
@@ -102,6 +104,7 @@ class Console:
         return line
 
     def _dead(self, doing: str = "") -> LabBrokeError:
+        self._died = True
         while select.select([self._reader], [], [], 0)[0] and self._hear():
             pass
         for raw in self._buffer.split(b"\n"):

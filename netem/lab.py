@@ -22,7 +22,7 @@ from netem.errors import LabBrokeError, NetemError
 from netem.namespace import Namespace
 from netem.prediction import predict
 from netem.profiles import PROFILES
-from netem.proof import checks
+from netem.proof import caveats, checks
 from netem.readback import Qdisc
 from netem.router import Router, RouterShell
 from netem.tc import JITTER_SPAN, outage_of
@@ -152,7 +152,7 @@ class Lab:
             impaired=train.figures(),
             checks=rows,
             passed=all(row.passed for row in rows),
-            notes=(method, *notes),
+            notes=(method, *caveats(profile, predicted), *notes),
         )
 
     def _train(self, profile: Profile) -> Train:

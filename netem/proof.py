@@ -31,6 +31,14 @@ def checks(
     )
 
 
+def caveats(profile: Profile, predicted: Prediction) -> tuple[str, ...]:
+    """What the rows cannot show although it was asked for."""
+    asked_loss = mean_loss(profile.up.loss) + mean_loss(profile.down.loss) > 0
+    if asked_loss and predicted.lost.low == 0:
+        return ("so short a train may lose no packet by chance: that there is loss is shown by the settings alone",)
+    return ()
+
+
 def describe(impairment: Impairment) -> str:
     """One direction in words: what was asked of it."""
     return ", ".join(_described(impairment)) or "nothing"

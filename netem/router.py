@@ -102,7 +102,7 @@ class Router:
         if all(each.seed is None for each in wanted):
             return
         if " seed " not in self._shell.run("tc qdisc add dev lo root netem help 2>&1 || true"):
-            raise HostLacksError("the tc here knows no netem seed: leave `seed` out, or install iproute2 6.6 or newer")
+            raise HostLacksError("the tc here knows no netem seed: leave `seed` out, or install a newer iproute2")
 
     def _show(self, device: str) -> Qdisc:
         return parse(self._shell.run(f"tc -j -s qdisc show dev {device}"), device)

@@ -1,27 +1,25 @@
 """The cage passes on what it should and leaves nothing behind, however it ends."""
 
-import contextlib
 import os
 import signal
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 
 from netem.cage import cage_problem, explain, prepare_inside, run_in_cage
 from netem.errors import AskedWrongError
-from tests.netem.caged import living_in, run_python, start
+from tests.netem.caged import INTRODUCTION, Inside, host_traces, run_python, start
 
 lab = pytest.mark.lab
 needs_cage = pytest.mark.skipif(cage_problem() is not None, reason=str(cage_problem()))
 
-# Says its namespace and its pid as the host sees it, then waits, with a grandchild that waits too.
-WAITING = """
-import os, signal, subprocess, sys
+# Says who it is, then waits, with a grandchild that waits too.
+WAITING = f"""
+import signal, subprocess, sys
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(40))
 subprocess.Popen(["sleep", "600"])
-print(os.readlink("/proc/self/ns/net"), flush=True)
+{INTRODUCTION}
 try:
     signal.pause()
 except KeyboardInterrupt:
@@ -29,7 +27,8 @@ except KeyboardInterrupt:
 """
 STUBBORN = """
 import signal
-signal.signal(signal.SIGINT, lambda *_: print("no", flush=True))
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, lambda number, _: print(number, flush=True))
 print("ready", flush=True)
 while True:
     signal.pause()
@@ -76,38 +75,52 @@ def test_the_supervisors_handlers_come_back():
 )
 def test_a_signal_to_the_supervisor_ends_all(number: int, code: int):
     with start([sys.executable, "-c", WAITING]) as process:
-        namespace = process.stdout.readline().strip()
-        assert living_in(namespace)
+        inside = Inside.of(process.stdout.readline())
+        assert inside.survivors()
         process.send_signal(number)
         assert process.stdout.read() == ""  # the end of the pipe: nobody in the cage holds it any more
         assert process.wait(10) == code
-    assert_gone(namespace)
+    inside.assert_gone()
+    assert host_traces() == []
 
 
 @lab
 @needs_cage
-def test_sigkill_of_the_program_ends_all():
+@pytest.mark.parametrize(("victim", "codes"), [("the program", {137}), ("process 1", {137, 1})])
+def test_sigkill_inside_ends_all(victim: str, codes: set[int]):
     with start([sys.executable, "-c", WAITING]) as process:
-        namespace = process.stdout.readline().strip()
-        for pid in living_in(namespace):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(int(pid), signal.SIGKILL)
+        inside = Inside.of(process.stdout.readline())
+        os.kill(inside.host_pid(inside.program if victim == "the program" else 1), signal.SIGKILL)
         assert process.stdout.read() == ""
-        assert process.wait(10) == 137
-    assert_gone(namespace)
+        assert process.wait(10) in codes  # 1: see run_in_cage
+    inside.assert_gone()
+    assert host_traces() == []
 
 
 @lab
 @needs_cage
-def test_an_interrupt_arrives_once_and_the_third_is_the_hard_way():
+def test_each_signal_arrives_once_and_the_third_interrupt_is_the_hard_way():
     with start([sys.executable, "-c", STUBBORN]) as process:
         assert process.stdout.readline() == "ready\n"
-        for _ in range(2):
-            process.send_signal(signal.SIGINT)
-            assert process.stdout.readline() == "no\n"
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM, signal.SIGINT):
+            process.send_signal(number)
+            assert process.stdout.readline() == f"{number:d}\n"
         process.send_signal(signal.SIGINT)
-        assert process.stdout.read() == ""
+        assert process.stdout.read() == ""  # and no signal came a second time
         assert process.wait(10) == 130
+
+
+@lab
+@needs_cage
+def test_ctrl_c_at_a_terminal_goes_to_the_whole_group_and_arrives_once_all_the_same():
+    with start([sys.executable, "-c", STUBBORN], start_new_session=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.stdout.readline() == "2\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.readline() == "15\n"  # signals keep their order: a second SIGINT would stand before
+        process.kill()
+        assert process.stdout.read() == ""
 
 
 @lab
@@ -129,13 +142,3 @@ print("fine")
 """)
     assert (code, output) == (0, "fine\n")
     assert not Path("/run/calldrill").exists()
-
-
-def assert_gone(namespace: str) -> None:
-    """A killed process is gone from the pipe a moment before it is gone from /proc."""
-    tick = threading.Event()
-    for _ in range(200):
-        if not living_in(namespace):
-            return
-        tick.wait(0.01)
-    pytest.fail(f"still living in {namespace}: {living_in(namespace)}")

@@ -48,3 +48,12 @@ def test_what_is_no_answer_is_an_error_and_not_an_empty_qdisc(text: str):
 def test_another_kind_of_qdisc_is_a_difference():
     found = parse('[{"kind":"pfifo_fast","root":true,"options":{}}]', "vec0")
     assert "kind is pfifo_fast, asked netem" in differences(Impairment(), found)
+
+
+def test_a_seed_that_the_kernel_does_not_tell_back_is_a_difference():
+    asked = Impairment(delay_ms=1, seed=4)
+    told = '[{"kind":"netem","root":true,"options":{"limit":1000,"delay":{"delay":0.001,"jitter":0}%s}}]'
+    assert differences(asked, parse(told % ',"seed":4', "vec0")) == []
+    assert differences(asked, parse(told % ',"seed":5', "vec0")) == ["seed is 5, asked 4"]
+    assert differences(asked, parse(told % "", "vec0")) == ["seed is unknown to this kernel, asked 4"]
+    assert differences(Impairment(delay_ms=1), parse(told % ',"seed":5', "vec0")) == []

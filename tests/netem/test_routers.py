@@ -125,6 +125,49 @@ def test_console_tells_failure_silence_and_death_apart(far_end):
     assert os.read(asked, 100) == b"1 a\n2 b\n3 c\n"
 
 
+def test_console_hears_of_a_death_that_leaves_the_pipe_open(far_end):
+    console, _, answers = far_end
+    alive, death = os.pipe()  # readable at its end, as a pidfd is
+    console = Console(console._reader, console._writer, "the far end", alive)
+    console.check()
+    os.write(answers, b"Kernel panic\nand mo")
+    os.close(death)
+    with pytest.raises(LabBrokeError, match="died while nothing was asked of it; last lines: Kernel panic / and mo"):
+        console.check()
+    with pytest.raises(LabBrokeError, match="died during `a`; last lines: Kernel panic"):
+        console.command("a", 5)
+    for descriptor in (alive, answers):
+        os.close(descriptor)
+
+
+def test_console_does_not_wait_for_ever_for_a_far_end_that_takes_nothing(far_end):
+    console, _, answers = far_end
+
+    def ask_on_and_on() -> None:
+        for _ in range(100):
+            try:
+                console.command("x" * 3000, 0)
+            except LabBrokeError as error:
+                if "did not answer" not in str(error):
+                    raise
+
+    with pytest.raises(LabBrokeError, match="took no command in time"):
+        ask_on_and_on()
+    os.close(answers)
+
+
+@pytest.mark.parametrize(("usage", "refused"), [("... netem [ limit PACKETS ]", True), ("[ seed N ] seed ", False)])
+def test_a_seed_is_refused_where_tc_does_not_know_it(usage: str, refused: bool):
+    shell = KernelShell(lambda argv, stdin="": usage)
+    router = Router(shell, Addresses())
+    seeded = Impairment(delay_ms=1, seed=4)
+    if not refused:
+        router.apply(seeded, seeded)
+        return
+    with pytest.raises(HostLacksError, match="knows no netem seed: leave `seed` out"):
+        router.apply(seeded, seeded)
+
+
 def test_console_refuses_a_line_the_terminal_would_cut(far_end):
     console, _, answers = far_end
     os.close(answers)
