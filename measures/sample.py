@@ -12,7 +12,10 @@ LossSide = Literal["no", "up", "down", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One probe packet and its reply. All times are monotonic ns; server times are on the server's clock."""
+    """One probe packet and its reply. All times are monotonic ns; server times are on the server's clock.
+
+    ``late``: the reply came after that of a later packet. ``duplicates``: replies beyond the first.
+    """
 
     stream: str
     seq: int

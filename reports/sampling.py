@@ -20,7 +20,6 @@ class StreamRow:
     loss: str | None
     loss_interval: str | None
     lost_where: str
-    late: int
     duplicates: int
     reordered: int
     jitter: str | None
@@ -45,7 +44,6 @@ def _row(name: str, samples: list[Sample]) -> StreamRow:
         loss=quantity(lost / len(sent), "", rate=True) if sent else None,
         loss_interval=interval(bounds, "", rate=True),
         lost_where=_where(sent),
-        late=sum(sample.late for sample in samples),
         duplicates=sum(sample.duplicates for sample in samples),
         reordered=reordered(samples),
         jitter=quantity(interarrival_jitter_ms(samples), "ms"),
