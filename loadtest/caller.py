@@ -20,7 +20,8 @@ from loadtest.life import CallerEvent, CallerState
 from loadtest.plan import CallPlan, TurnPlan
 from loadtest.reconnection import POLICIES
 from loadtest.rescue import Rescue, Tried
-from loadtest.target_openai import OpenAiTarget, TargetError
+from loadtest.target import Target, TargetError
+from loadtest.target_openai import OpenAiTarget
 from measures.call import Blame, Call, CallEvent, CallOutcome, CallQuality, RtpStats, Turn
 from measures.probe import Phase
 from measures.record import Record
@@ -51,7 +52,7 @@ class Caller:
     ) -> None:  # fmt: skip
         self._id, self._due_ns, self._plan, self._credentials = call_id, due_ns, plan, credentials
         self._clock, self._certificate, self._emit = clock, certificate, emit
-        self._target = OpenAiTarget(plan.target, credentials.api_key, plan.attempt_deadline_s)
+        self._target: Target = OpenAiTarget(plan.target, credentials.api_key, plan.attempt_deadline_s)
         self._wake = asyncio.Event()
         self._mouth = Mouth(self._wake.set)
         self._ear = Ear(plan.count_pattern, self._wake.set)
@@ -59,6 +60,7 @@ class Caller:
         self._peer: Peer | None = None
         self._old_stats: list[tuple[RtpStats, RtpStats]] = []
         self._location = ""
+        self._restartable = False
         self._state: CallerState = "idle"
         self._phases: list[Phase] = []
         self._turns: list[Turn] = []
@@ -122,7 +124,7 @@ class Caller:
     async def _place(self) -> None:
         """Token, offer, answer, connection: a new peer takes the place of the old one when it is up."""
         began_ns = time.monotonic_ns()
-        await self._target.fetch_secret()
+        await self._target.prepare()
         self._phase("token", began_ns)
         peer = self._new_peer()
         try:
@@ -131,6 +133,7 @@ class Caller:
             placed = await self._target.place(offer)
             self._phase("signal", began_ns)
             self._location, self._first_rtp_from_ns = placed.location, time.monotonic_ns()
+            self._restartable = self._target.can_restart and bool(placed.location)
             await peer.connect(placed.answer_sdp)
         except BaseException:
             await peer.close()
@@ -285,13 +288,13 @@ class Caller:
         peer = self._peer
         try:
             async with asyncio.timeout(self._plan.attempt_deadline_s):
-                if peer is not None and peer.state != "closed" and self._location:
+                if peer is not None and peer.state != "closed" and self._restartable:
                     try:
                         await self._restart(peer)
                     except TargetError as error:
                         if error.status not in NO_RESTART_STATUS:
                             return Tried("ice-restart", str(error), error.severity == "fatal")
-                        self._location = ""
+                        self._restartable = False
                     else:
                         return Tried("ice-restart", "ok")
                 await self._place()
@@ -304,7 +307,7 @@ class Caller:
             return Tried(self._action(), str(error))
 
     def _action(self) -> Literal["ice-restart", "new-call"]:
-        return "ice-restart" if self._location else "new-call"
+        return "ice-restart" if self._restartable else "new-call"
 
     async def _restart(self, peer: Peer) -> None:
         offer = await peer.offer()

@@ -1,26 +1,17 @@
 """A target that speaks as the OpenAI Realtime API does: client secret, SDP by HTTP, ICE restart by PATCH.
 
-Errors keep the target's own type, code, message and param. Severity decides what a caller does: a *fatal* one
-ends the call, a *recoverable* one is tried again with back-off (rate limits, server errors, a network that is
-down). A secret that is about to expire, or is refused as expired, is renewed for the same session.
+Rate limits, server errors and a network that is down are recoverable, every other refusal is fatal. A secret that is
+about to expire, or is refused as expired, is renewed for the same session, once.
 """
 
 import time
 from dataclasses import dataclass
-from typing import Literal
 
 import httpx
 
-Severity = Literal["fatal", "recoverable"]
+from loadtest.target import Placed, TargetError
+
 RENEW_BEFORE_S = 5
-
-
-class TargetError(Exception):
-    """The target, or the way to it, refused. ``status`` is 0 when no answer came."""
-
-    def __init__(self, severity: Severity, status: int, code: str, message: str, param: str | None = None) -> None:
-        super().__init__(f"{code}: {message}")
-        self.severity, self.status, self.code, self.param = severity, status, code, param
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +23,10 @@ class Secret:
     session_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """An answered offer: the SDP, and where the call lives."""
-
-    answer_sdp: str
-    location: str
-
-
 class OpenAiTarget:
     """One caller's HTTP connection to the target."""
+
+    can_restart = True
 
     def __init__(self, base_url: str, api_key: str | None, deadline_s: float) -> None:
         # connections are kept for the set-up's three requests only: after an outage a stale one would mislead
@@ -65,6 +50,10 @@ class OpenAiTarget:
                 "fatal", response.status_code, "bad_secret", f"no client secret in it: {error}"
             ) from error
         return self.secret
+
+    async def prepare(self) -> None:
+        """A fresh secret. Raises `TargetError`."""
+        await self.fetch_secret()
 
     async def place(self, offer_sdp: str) -> Placed:
         """Post the offer. Raises `TargetError`."""

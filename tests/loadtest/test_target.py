@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from loadtest.target_openai import OpenAiTarget, TargetError
+from loadtest.target import TargetError
+from loadtest.target_openai import OpenAiTarget
 from tests.agent.server import API_KEY, running_agent
 
 

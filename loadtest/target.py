@@ -1,0 +1,50 @@
+"""What a caller needs of a target, whatever protocol it speaks.
+
+A `Target` is one caller's signalling: it gets ready (a token, a session), takes an offer and gives an answer, may
+restart ICE on a living call, and hangs up. A target that cannot restart says so, and the caller places a new
+call of the same session instead. Errors keep the target's own type, code, message and param; their severity decides
+what a caller does: a *fatal* one ends the call, a *recoverable* one is tried again with back-off.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+Severity = Literal["fatal", "recoverable"]
+
+
+class TargetError(Exception):
+    """The target, or the way to it, refused. ``status`` is the HTTP status, 0 when no answer came."""
+
+    def __init__(self, severity: Severity, status: int, code: str, message: str, param: str | None = None) -> None:
+        super().__init__(f"{code}: {message}")
+        self.severity, self.status, self.code, self.param = severity, status, code, param
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An answered offer: the SDP, and where the call lives (empty where the target does not say)."""
+
+    answer_sdp: str
+    location: str
+
+
+class Target(Protocol):
+    """One caller's signalling. Every method raises `TargetError` and has its own deadline."""
+
+    can_restart: bool
+    """Whether ``restart`` can work here at all."""
+
+    async def prepare(self) -> None:
+        """Get what placing a call needs: a token, for the session we already have if there is one."""
+
+    async def place(self, offer_sdp: str) -> Placed:
+        """Give the offer, get the answer."""
+
+    async def restart(self, location: str, offer_sdp: str) -> str:
+        """Give the offer of an ICE restart to the living call, get its answer."""
+
+    async def hang_up(self, location: str) -> None:
+        """End the call at the target."""
+
+    async def close(self) -> None:
+        """Close the signalling connection."""
