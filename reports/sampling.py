@@ -70,6 +70,6 @@ def _length_ns(samples: list[Sample]) -> int:
 
 def _where(sent: list[Sample]) -> str:
     """On which way packets were lost, as far as the far end told."""
-    ways = {"up": "on the way up", "down": "on the way down", "unknown": "the way is not known"}
+    ways = {"up": "on the way up", "down": "on the way down", "unknown": "way not known"}
     counts = [(sum(sample.lost == side for sample in sent), words) for side, words in ways.items()]
-    return ", ".join(f"{count} {words}" for count, words in counts if count)
+    return ", ".join(f"{words}: {count}" for count, words in counts if count)

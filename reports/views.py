@@ -85,7 +85,8 @@ def tiles(harvest: Harvest) -> list[Tile]:
     total = len(harvest.calls) + harvest.calls_unrecorded
     if total:
         done = sum(call.outcome == "completed" for call in harvest.calls)
-        made.append(Tile("calls completed", f"{done} of {total}", _unrecorded(harvest)))
+        told = bool(harvest.calls) or harvest.plan.complete  # of a run cut short without a record nothing is known
+        made.append(Tile("calls completed", f"{done} of {total}" if told else None, _unrecorded(harvest)))
     made += [
         _trend_tile(label, name, aggregate, seen[name])
         for label, name, aggregate in _TREND_TILES
