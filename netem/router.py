@@ -2,7 +2,8 @@
 
 A `RouterShell` is a kernel that has netem and two devices, reached by shell lines: the host's own, in a
 namespace, or a user-mode Linux. The `Router` gives it addresses and impairs both of its devices, always with
-one batch of `tc` lines, so that a change takes hold on both directions within about a millisecond.
+one batch of `tc` lines, so that a change takes hold on both directions within some milliseconds (6 in the median
+with user-mode Linux, 2 cores); a `NetworkEvent` carries the bounds as they were.
 """
 
 import threading

@@ -15,7 +15,7 @@ insmod "$CALLDRILL_NETEM"
 for device in lo vec0 vec1; do ip link set "$device" up; done
 
 # Starting a program takes this kernel some 60 ms, too long for a change whose moment matters. So one tc waits
-# for lines in batch mode, and `batch` speaks to it with what the shell has built in: about 2 ms a change.
+# for lines in batch mode, and `batch` speaks to it with what the shell has built in: about 3 ms a line.
 # tc says nothing about a line that went well; the one it cannot know is answered when all before it are done.
 "$CALLDRILL_MOUNT" -t tmpfs tmpfs /tmp
 mkfifo /tmp/lines /tmp/answers

@@ -8,11 +8,11 @@ On CPUs with AMX, and only there, UML dies at its first context switch unless `u
 there). So `_prepare` looks into /proc/cpuinfo, compiles it on the spot where it is needed, and ``detail`` says so.
 """
 
-import contextlib
 import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,6 +28,7 @@ MEMORY = "96M"
 BOOT_S = 30.0
 ANSWER_S = 10.0
 GOODBYE_S = 5.0
+POLL_S = 0.002
 BOOTS = 2
 SHIM_NOTE = ", with its ptrace mended for this CPU's AMX"
 
@@ -156,18 +157,14 @@ class UmlShell:
         if process is None:
             return
         # Its own process group: the guest's programs are host processes too.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        _signal_group(process.pid, signal.SIGKILL)
         if self._pidfd >= 0:
             os.close(self._pidfd)
             self._pidfd = -1
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 pipe.close()
-        try:
-            process.wait(GOODBYE_S)
-        except subprocess.TimeoutExpired:
-            raise LabBrokeError(f"{WHO} (process {process.pid}) did not end within {GOODBYE_S:g} s") from None
+        _await_end(process)
 
 
 def compile_shim(directory: Path, runner: Runner = run) -> Path:
@@ -179,6 +176,24 @@ def compile_shim(directory: Path, runner: Runner = run) -> Path:
         raise HostLacksError(f"this CPU has AMX, so {WHO} needs a small shim compiled, and {error}") from None
     runner([compiler, "-shared", "-fPIC", "-O2", "-o", str(target), str(HERE / "uml_ptrace.c"), "-ldl"])
     return target
+
+
+def _signal_group(group: int, number: int) -> bool:
+    """Whether there was anybody to hear it; 0 only asks."""
+    try:
+        os.killpg(group, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _await_end(process: subprocess.Popen[bytes]) -> None:
+    """Wait for the process and for those of its group, which are not our children: there is no event for them."""
+    until = time.monotonic() + GOODBYE_S
+    while process.poll() is None or _signal_group(process.pid, 0):
+        if time.monotonic() > until:
+            raise LabBrokeError(f"{WHO} (process group {process.pid}) did not end within {GOODBYE_S:g} s")
+        time.sleep(POLL_S)
 
 
 def _spawn(argv: Sequence[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
