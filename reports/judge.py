@@ -19,7 +19,7 @@ def judge_run(run: Run, harvest: Harvest) -> Run:
     """The run with its distributions, verdicts and outcome. Raises `ThresholdError` for a check that is none."""
     seen = observations(replace(harvest, plan=Plan.of(run)))
     verdicts = tuple(judge(threshold, seen[threshold.metric]) for threshold in thresholds(run.drill))
-    outcome, reason = outcome_of(verdicts, harvest.selfchecks, run.status)
+    outcome, reason = outcome_of(verdicts, harvest.selfchecks, run.status, _owed(run.drill))
     return replace(
         run,
         outcome=outcome,
@@ -30,6 +30,14 @@ def judge_run(run: Run, harvest: Harvest) -> Run:
         verdicts=verdicts,
         selfcheck=harvest.selfchecks,
         notes=tuple(dict.fromkeys((*run.notes, *_notes(harvest)))),
+    )
+
+
+def _owed(drill: dict[str, Any]) -> tuple[str, ...]:
+    """The generators that the drill switched on: each owes a self-check."""
+    callers, sampler = (part if isinstance(part, dict) else {} for part in (drill.get("callers"), drill.get("sampler")))
+    return tuple(
+        source for source, on in (("callers", callers.get("calls")), ("sampler", sampler.get("duration_s"))) if on
     )
 
 
