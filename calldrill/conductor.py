@@ -57,9 +57,13 @@ class Conductor:
             certificates = make_certificates(self._runtime, (at.turn, at.turn_alternate), services.TURN_NAME)
             agent = self._start_services(stack, lab, certificates)
             self._prove(lab)
-            self._probe(lab, certificates)
-            self._sample(lab)
-            self._call(lab, agent)
+            for step in (
+                lambda: self._probe(lab, certificates),
+                lambda: self._sample(lab),
+                lambda: self._call(lab, agent),
+            ):
+                step()
+                lab.check()  # a router that died under a step is the reason for whatever the step saw
             note("taking the lab down")
 
     def _start_services(self, stack: contextlib.ExitStack, lab: Lab, certificates: Certificates) -> Service:
@@ -199,7 +203,7 @@ def main(folder: Path) -> int:
         recorder.note("interrupted; the lab is down, what was recorded is kept", "warning")
         return EXIT_INTERRUPTED
     except (CalldrillError, NetemError) as error:
-        recorder.note(f"cannot go on: {error}", "error")
+        recorder.note(f"cannot go on: {'; '.join([str(error), *getattr(error, '__notes__', [])])}", "error")
         return EXIT_COULD_NOT_RUN
     except Exception as error:  # a fault of ours: the record says where, the user gets one line
         where = _where(error)

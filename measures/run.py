@@ -57,18 +57,19 @@ _UNFINISHED: dict[Status, str] = {
 
 
 def outcome_of(
-    verdicts: tuple[Verdict, ...], selfcheck: tuple[SelfCheck, ...], status: Status
+    verdicts: tuple[Verdict, ...],
+    selfcheck: tuple[SelfCheck, ...],
+    status: Status,
+    owed: tuple[str, ...] = (),
 ) -> tuple[RunOutcome, str]:
-    """The run's outcome and why, from its parts.
+    """The run's outcome and why, from its parts. ``owed`` names the sources that must have checked themselves.
 
-    A failed threshold fails the run, unless the generator was the bottleneck: then nothing is proved either way.
+    A failed threshold fails the run, unless the generator was the bottleneck, or a finished run kept quiet about
+    its generator: then nothing is proved either way.
     """
-    limited = [check for check in selfcheck if check.generator_limited]
-    if limited:
-        return (
-            "not enough evidence",
-            f"the generator limited the run ({limited[0].source}: {limited[0].reason})",
-        )
+    trouble = _generator_trouble(selfcheck, owed if status == "finished" else ())
+    if trouble:
+        return "not enough evidence", trouble
     failed = [verdict for verdict in verdicts if verdict.outcome == "failed"]
     if failed:
         return "failed", f"{len(failed)} of {_checks(len(verdicts))} failed"
@@ -80,6 +81,14 @@ def outcome_of(
     if not verdicts:
         return "not enough evidence", "the drill has no checks"
     return "passed", f"{'all ' * (len(verdicts) > 1)}{_checks(len(verdicts))} passed"
+
+
+def _generator_trouble(selfcheck: tuple[SelfCheck, ...], owed: tuple[str, ...]) -> str | None:
+    limited = [check for check in selfcheck if check.generator_limited]
+    if limited:
+        return f"the generator limited the run ({limited[0].source}: {limited[0].reason})"
+    silent = sorted(set(owed) - {check.source for check in selfcheck})
+    return f"the generator left no self-check ({', '.join(silent)})" if silent else None
 
 
 def _checks(number: int) -> str:

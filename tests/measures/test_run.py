@@ -55,3 +55,10 @@ def test_the_outcome_and_why(verdicts, selfcheck, status, outcome, why):
 )
 def test_the_exit_code(status, outcome, code):
     assert exit_code(rig.run(status=status, outcome=outcome)) == code
+
+
+def test_a_generator_that_kept_quiet_proves_nothing():
+    assert outcome_of((PASSED,), (), "finished", ("callers",))[0] == "not enough evidence"
+    assert outcome_of((FAILED,), (), "finished", ("callers",))[0] == "not enough evidence"
+    assert outcome_of((PASSED,), (FREE,), "finished", (FREE.source,))[0] == "passed"
+    assert "interrupted" in outcome_of((PASSED,), (), "interrupted", ("callers",))[1]

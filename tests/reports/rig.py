@@ -358,10 +358,13 @@ def network() -> list[Record]:
     ]
 
 
+SAMPLER_CHECK = SelfCheck("sampler", 500, None, 0.1, 500, 0, 3.9, False)
+
+
 def selfcheck(scene: Scene) -> SelfCheck:
     if scene.limited:
-        return SelfCheck("caller-1", 2900, 61.0, 38.2, 14_500, 410, 98.7, True, "2.8 % of the frames missed their slot")
-    return SelfCheck("caller-1", 2900, 1.9, 0.8, 14_500, 0, 34.5, False)
+        return SelfCheck("callers", 2900, 61.0, 38.2, 14_500, 410, 98.7, True, "2.8 % of the frames missed their slot")
+    return SelfCheck("callers", 2900, 1.9, 0.8, 14_500, 0, 34.5, False)
 
 
 def records(scene: Scene | None = None, seed: int = 7) -> list[Record]:
@@ -374,7 +377,7 @@ def records(scene: Scene | None = None, seed: int = 7) -> list[Record]:
     notes: list[Record] = [Note(at(-20), "info", "lab", "the lab is up: 2 namespaces, 1 NAT, backend uml")]
     return [
         *notes, *probes(scene), proof(scene), *network(), *samples(chance), *events, *intervals, *made,
-        *memory(chance, made), selfcheck(scene),
+        *memory(chance, made), selfcheck(scene), SAMPLER_CHECK,
     ]  # fmt: skip
 
 
