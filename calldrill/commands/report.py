@@ -21,8 +21,8 @@ def report(
 
     try:
         begun = read_run(folder)
-        # A run that still says "running" was killed before it could say anything else.
-        run = finish(folder, "aborted" if begun.status == "running" else begun.status, begun.ended)
+        # "running" stays: the run may be alive; if it was killed, what failed before that has failed all the same
+        run = finish(folder, begun.status, begun.ended)
     except (RunFolderError, ThresholdError) as error:
         raise InputError(str(error)) from None
     except OSError as error:

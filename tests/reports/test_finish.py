@@ -224,7 +224,7 @@ def test_the_command_makes_everything_again(tmp_path):
 def test_the_command_prints_the_run_document(tmp_path):
     rig.nearly_empty(tmp_path)
     done = command(tmp_path, "--json")
-    assert done.returncode == 1  # a run that was killed could not be run
+    assert done.returncode == 3  # it never told its end: what is there is judged, and is not enough
     assert msgspec.json.decode(done.stdout, type=Run) == read_run(tmp_path)
     assert json.loads(done.stdout)["outcome"] == "not enough evidence"
 
