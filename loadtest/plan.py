@@ -1,16 +1,27 @@
 """What the callers are to do: one document, written by the conductor, read by Locust and by the engine."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import msgspec
+
+TurnKind = Literal["speech", "text", "barge-in"]
 
 
 @dataclass(frozen=True, slots=True)
 class TurnPlan:
-    """Say ``clip`` (a name in ``loadtest/speech``) not before ``at_s`` after the call was due."""
+    """Say ``clip`` (a name in ``loadtest/speech``) not before ``at_s`` after the call was due.
+
+    A ``text`` turn types ``text`` instead. A ``barge-in`` says the clip, and says it again over the agent's answer
+    ``over_after_ms`` after that has begun. ``expect`` is what the answer must contain, if it is to prove anything.
+    """
 
     at_s: float
-    clip: str
+    clip: str = ""
+    kind: TurnKind = "speech"
+    text: str = ""
+    expect: str = ""
+    over_after_ms: int = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +39,10 @@ class CallPlan:
     repeats_max: int = 2
     call_limit_s: float = 120.0
     disconnected_after_s: float = 2.0
+    restart_after_s: float = 5.0
     attempt_deadline_s: float = 6.0
     count_pattern: str = r"answer number (\d+)"
+    telemetry_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,18 @@ Severity = Literal["fatal", "recoverable"]
 
 
 class TargetError(Exception):
-    """The target, or the way to it, refused. ``status`` is the HTTP status, 0 when no answer came."""
+    """The target, or the way to it, refused. ``status`` is the HTTP status, 0 when no answer came.
 
-    def __init__(self, severity: Severity, status: int, code: str, message: str, param: str | None = None) -> None:
+    ``retry_after_s`` is how long the target asked to be left alone (RFC 9110 section 10.2.3), None when it did not.
+    """
+
+    def __init__(
+        self, severity: Severity, status: int, code: str, message: str, param: str | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(f"{code}: {message}")
         self.severity, self.status, self.code, self.param = severity, status, code, param
+        self.retry_after_s = retry_after_s
 
 
 @dataclass(frozen=True, slots=True)

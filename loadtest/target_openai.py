@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from loadtest.target import Placed, TargetError
+from loadtest.target import Placed, Severity, TargetError
 
 RENEW_BEFORE_S = 5
 
@@ -107,4 +107,11 @@ def _refused(response: httpx.Response) -> TargetError:
     except (ValueError, KeyError, TypeError, AttributeError):
         code, message, param = f"http_{response.status_code}", response.text[:200], None
     again = response.status_code in (408, 425, 429) or response.status_code >= 500
-    return TargetError("recoverable" if again else "fatal", response.status_code, code, message, param)
+    severity: Severity = "recoverable" if again else "fatal"
+    wait_s = retry_after_s(response.headers.get("retry-after", ""))
+    return TargetError(severity, response.status_code, code, message, param, wait_s)
+
+
+def retry_after_s(header: str) -> float | None:
+    """The seconds of a Retry-After header; None for none, and for a date, which needs clocks that agree."""
+    return float(header) if header.isascii() and header.isdigit() and len(header) < 8 else None
