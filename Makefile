@@ -12,6 +12,7 @@ drill: setup
 	$(BIN)/calldrill run $(DRILL) $(ARGS)
 
 test: setup check
+	@sh setup/system-packages.sh test
 	$(BIN)/pytest $(ARGS)
 
 test-fast: setup

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Install the system packages a drill needs, if one is missing. Silent and quick when nothing is.
+# `system-packages.sh test` also asks for what only the tests need.
 # As root or with passwordless sudo they are installed; otherwise what is missing is named, with the command.
 set -eu
 
@@ -24,6 +25,10 @@ if grep -qs amx_tile /proc/cpuinfo; then
     [ -e /usr/include/sys/ptrace.h ] || [ -e "/usr/include/$(uname -m)-linux-gnu/sys/ptrace.h" ] || need="$need libc6-dev"
 fi
 "${PYTHON:-python3}" -c "import ensurepip, venv" >/dev/null 2>&1 || need="$need python3-venv"
+
+if [ "${1:-}" = test ]; then
+    want openssl openssl
+fi
 
 [ -n "$need" ] || exit 0
 
