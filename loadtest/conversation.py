@@ -12,17 +12,20 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+from loadtest.failures import AgentError
 from rtc.opus import read_frames
 from rtc.rtp import RtpPacket
 from rtc.speech import Edge, SpeechSpotter
 
 SPEECH = Path(__file__).parent / "speech"
+FULL_KBIT = 24
 
 
 @functools.cache
-def clip(name: str) -> tuple[bytes, ...]:
+def clip(name: str, bitrate_kbit: int = FULL_KBIT) -> tuple[bytes, ...]:
     """The Opus frames of a clip, read once for all calls. Raises `FileNotFoundError`."""
-    return read_frames(SPEECH / f"{name}.opus")
+    folder = SPEECH if bitrate_kbit == FULL_KBIT else SPEECH / f"{bitrate_kbit}k"
+    return read_frames(folder / f"{name}.opus")
 
 
 class Mouth:
@@ -32,6 +35,11 @@ class Mouth:
         self._wake = wake
         self._queue: deque[bytes] = deque()
         self.started_ns = self.ended_ns = 0
+
+    @property
+    def speaking(self) -> bool:
+        """Whether there is more to say."""
+        return bool(self._queue)
 
     def say(self, frames: tuple[bytes, ...]) -> None:
         """Begin a clip; whatever was being said is dropped."""
@@ -58,13 +66,19 @@ class Mouth:
 class Ear:
     """Hears when the agent speaks, and reads what it says it said. ``wake`` is called at each news."""
 
-    def __init__(self, count_pattern: str, wake: Callable[[], None]) -> None:
-        self._wake = wake
+    def __init__(
+        self, count_pattern: str, wake: Callable[[], None], on_error: Callable[[AgentError], None] = lambda error: None
+    ) -> None:
+        self._wake, self._on_error = wake, on_error
         self._pattern = re.compile(count_pattern) if count_pattern else None
         self._spotter = SpeechSpotter()
         self._transcripts: deque[tuple[int, str]] = deque(maxlen=20)
         self.onset_ns = self.end_ns = 0
-        self.errors: deque[str] = deque(maxlen=20)
+
+    @property
+    def hears_speech(self) -> bool:
+        """Whether the agent is speaking."""
+        return self._spotter.speaking
 
     def hear(self, packet: RtpPacket) -> Edge | None:
         """Take in a packet; ``started`` or ``stopped`` at an edge of the agent's speech."""
@@ -95,7 +109,7 @@ class Ear:
             self._transcripts.append((time.monotonic_ns(), str(event.get("delta", ""))))
             self._wake()
         elif event.get("type") == "error" and isinstance(event.get("error"), dict):
-            self.errors.append(f"{event['error'].get('code')}: {event['error'].get('message')}")
+            self._on_error(_agent_error(event["error"]))
 
     def transcript_since(self, since_ns: int) -> str:
         """The newest transcript that came after ``since_ns``."""
@@ -105,3 +119,13 @@ class Ear:
         """The running count in an answer, where the target is one that counts."""
         match = self._pattern.search(text) if self._pattern else None
         return int(match[1]) if match else None
+
+
+def _agent_error(told: dict[str, object]) -> AgentError:
+    param = told.get("param")
+    return AgentError(
+        str(told.get("type")),
+        str(told.get("code")),
+        str(told.get("message"))[:500],
+        None if param is None else str(param),
+    )

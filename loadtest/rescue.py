@@ -1,9 +1,9 @@
 """One call's recoveries: from noticed silence to media back, by a policy.
 
 At most one rescue is under way. Before each attempt the policy's delay is waited, cut short if the media comes
-back by itself. The caller may go on as soon as there is media (`settled`), while an attempt that has begun is still
-carried through. A rescue ends with media, with a fatal refusal, or with the policy exhausted. Everything is noted
-as it happens and becomes a `Recovery` at the end of the call.
+back by itself; the first attempt waits for the grace of a blip, too. The caller may go on as soon as there is media
+(`settled`), while an attempt that has begun is still carried through. A rescue ends with media, with a fatal refusal,
+or with the policy exhausted. Everything is noted as it happens and becomes a `Recovery` at the end of the call.
 """
 
 import asyncio
@@ -25,10 +25,12 @@ class Tried:
     action: Literal["ice-restart", "new-call"]
     outcome: str
     fatal: bool = False
+    retry_after_s: float | None = None
 
 
 @dataclass(slots=True)
 class _Record:
+    cause: str
     began_ns: int
     noticed_ns: int
     attempts: list[Attempt] = field(default_factory=list)
@@ -38,7 +40,7 @@ class _Record:
 
     def frozen(self) -> Recovery:
         return Recovery(
-            cause="silence",
+            cause=self.cause,
             began_ns=self.began_ns,
             noticed_ns=self.noticed_ns,
             attempts=tuple(self.attempts),
@@ -59,7 +61,7 @@ class Rescue:
         self._records: list[_Record] = []
         self._task: asyncio.Task[None] | None = None
         self._media = asyncio.Event()
-        self._silent_again_ns = 0
+        self._again: tuple[int, str, float] | None = None
         self.settled = asyncio.Event()
         self.settled.set()
 
@@ -73,15 +75,19 @@ class Rescue:
         """All rescues as they stand."""
         return tuple(record.frozen() for record in self._records)
 
-    def silence(self, last_media_ns: int) -> None:
-        """The media has stopped. A rescue under way goes on; one that had media already is followed by another."""
+    def silence(self, last_media_ns: int, cause: str = "silence", grace_s: float = 0.0) -> None:
+        """The media has stopped; for ``grace_s`` after the last of it, it may yet come back by itself.
+
+        A rescue under way goes on; one that had media already is followed by another.
+        """
         if self._task is not None:
-            self._silent_again_ns = last_media_ns if self._media.is_set() else 0
+            self._again = (last_media_ns, cause, grace_s) if self._media.is_set() else None
             return
-        self._records.append(_Record(last_media_ns or time.monotonic_ns(), time.monotonic_ns()))
+        began_ns = last_media_ns or time.monotonic_ns()
+        self._records.append(_Record(cause, began_ns, time.monotonic_ns()))
         self._media.clear()
         self.settled.clear()
-        self._task = asyncio.ensure_future(self._run(self._records[-1]))
+        self._task = asyncio.ensure_future(self._run(self._records[-1], grace_s))
 
     def heard(self, arrived_ns: int) -> None:
         """A media packet came."""
@@ -92,30 +98,34 @@ class Rescue:
             self._on_media()
 
     def answered(self, onset_ns: int, context_kept: bool | None) -> None:
-        """A turn was answered: the first one after each rescue closes its record."""
+        """A turn was answered: after a rescue the first ends its record, the first that can tell judges the context."""
         for record in self._records:
-            if record.first_turn_ns is None and record.media_back_ns is not None and onset_ns > record.media_back_ns:
-                record.first_turn_ns, record.context_kept = onset_ns, context_kept
+            if record.media_back_ns is None or onset_ns <= record.media_back_ns:
+                continue
+            record.first_turn_ns = record.first_turn_ns or onset_ns
+            if record.context_kept is None:
+                record.context_kept = context_kept
 
-    async def _run(self, record: _Record) -> None:
-        failure = await self._try_all(record)
+    async def _run(self, record: _Record, grace_s: float) -> None:
+        failure = await self._try_all(record, grace_s)
         self._task = None
         if failure is not None:
             self._on_failure(failure)
             self.settled.set()
-        elif self._silent_again_ns:
-            again_ns, self._silent_again_ns = self._silent_again_ns, 0
-            self.silence(again_ns)
+        elif self._again is not None:
+            again, self._again = self._again, None
+            self.silence(*again)
 
-    async def _try_all(self, record: _Record) -> str | None:
+    async def _try_all(self, record: _Record, grace_s: float) -> str | None:
         """Why there is no media at the end of all attempts, or None when there is."""
-        number = 0
-        while (delay_ms := self._policy.delay_ms(number)) is not None:
-            if await self._media_within(delay_ms / 1000):
+        number, retry_after_s = 0, None
+        graced_s = max(0.0, grace_s - (time.monotonic_ns() - record.began_ns) / 1e9)
+        while (delay_ms := self._policy.delay_ms(number, retry_after_s)) is not None:
+            if await self._media_within(max(delay_ms / 1000, graced_s if number == 0 else 0.0)):
                 return None
             began_ns = time.monotonic_ns()
             tried = await self._attempt()
-            number += 1
+            number, retry_after_s = number + 1, tried.retry_after_s
             record.attempts.append(
                 Attempt(number, delay_ms, began_ns, time.monotonic_ns(), tried.action, tried.outcome)
             )

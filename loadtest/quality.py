@@ -1,0 +1,88 @@
+"""How good a caller's connection is, as its client shows it.
+
+Every 5 s a reading: round-trip time, packets lost, jitter. A badge sums it up; what passes a client's alert limit
+is told. A reading's loss is that of its interval, because a badge shows the present; the alert is about the sum,
+which is what the clients' statistics count. Every 30 s a health check asks whether the parts of the call are alive.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Badge = Literal["green", "yellow", "red"]
+
+READ_EVERY_S = 5
+HEALTH_EVERY_S = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A figure's limits: from ``yellow`` on the badge is yellow, over ``red`` it is red."""
+
+    figure: str
+    unit: str
+    yellow: float
+    red: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One reading; a figure that is not known yet is None and spoils no badge."""
+
+    at_ns: int
+    rtt_ms: float | None
+    lost: int
+    lost_total: int
+    jitter_ms: float | None
+
+
+BADGE_LIMITS = (
+    Limit("rtt_ms", "ms", 150, 300),
+    Limit("lost", "packets", 5, 12),  # of 250 in 5 s: 2 % and 5 %
+    Limit("jitter_ms", "ms", 25, 50),
+)
+ALERT_LIMITS = {"rtt_ms": (300, "ms"), "lost_total": (100, "packets"), "jitter_ms": (50, "ms")}
+
+
+def badge(reading: Reading) -> Badge:
+    """The worst of its figures."""
+    known = [(getattr(reading, limit.figure), limit) for limit in BADGE_LIMITS]
+    if any(value is not None and value > limit.red for value, limit in known):
+        return "red"
+    return "yellow" if any(value is not None and value >= limit.yellow for value, limit in known) else "green"
+
+
+def alerts(reading: Reading) -> tuple[str, ...]:
+    """What is over a client's limit, in words."""
+    found = []
+    for figure, (limit, unit) in ALERT_LIMITS.items():
+        value = getattr(reading, figure)
+        if value is not None and value > limit:
+            found.append(f"{figure} {value:.0f} over {limit} {unit}")
+    return tuple(found)
+
+
+def sentence(reading: Reading) -> str:
+    """A reading as a person sees it: the badge first."""
+    rtt = "–" if reading.rtt_ms is None else f"{reading.rtt_ms:.0f} ms"
+    jitter = "–" if reading.jitter_ms is None else f"{reading.jitter_ms:.1f} ms"
+    return f"{badge(reading)}: round trip {rtt}, lost {reading.lost} of {reading.lost_total} in all, jitter {jitter}"
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What a health check looks at."""
+
+    connection: str
+    channel_open: bool
+    silent_ms: float
+
+    @property
+    def well(self) -> bool:
+        """Whether all of it is as it should be."""
+        return self.connection == "connected" and self.channel_open and self.silent_ms < 1000
+
+    def sentence(self) -> str:
+        """As a line."""
+        channel = "open" if self.channel_open else "not open"
+        verdict = "well" if self.well else "unwell"
+        return f"{verdict}: {self.connection}, channel {channel}, silent for {self.silent_ms:.0f} ms"
