@@ -114,7 +114,6 @@ class IcePath(aioice.Connection):
         for candidate in remote.candidates:
             if _usable(candidate):
                 await self.add_remote_candidate(candidate_to_aioice(candidate))
-        await self.add_remote_candidate(None)
         try:
             await asyncio.wait_for(self.connect(), deadline_s)
         except (ConnectionError, TimeoutError) as error:
