@@ -174,12 +174,12 @@ class Conductor:
             turn_limit_s=callers.turn_limit_s,
             call_limit_s=callers.call_limit_s,
         )
-        return LoadPlan(call, callers.calls, callers.every_s, str(self._recorder.path))
+        return LoadPlan(call, callers.schedule(), str(self._recorder.path))
 
     def _on_load(self, event: dict[str, Any], timeline: TimelineRunner) -> None:
         if event["event"] == "first-due":
             timeline.start(event["due_ns"])
-            self._recorder.note(f"{self._drill.callers.calls} calls, one each {self._drill.callers.every_s:g} s")
+            self._recorder.note(f"{self._drill.callers.calls} calls, due within {self._drill.callers.length_s:g} s")
         elif event["event"] == "ended":
             self._recorder.note(f"{event['id']} {event['outcome']}")
 

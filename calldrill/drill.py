@@ -14,6 +14,7 @@ from typing import Annotated, Any, get_args
 import msgspec
 
 from calldrill.errors import InputError
+from loadtest.arrivals import SHAPES, Arrivals, Constant, Ramp, Soak, Spike, Steps, length_s, planned_calls
 from loadtest.conversation import SPEECH
 from loadtest.reconnection import POLICIES
 from measures.network import ActionKind, NetworkAction
@@ -23,6 +24,7 @@ from netem.profiles import profile
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+MAX_CALLS = 1000
 BUILT_IN = resources.files("calldrill") / "drills"
 
 
@@ -87,15 +89,28 @@ class AgentPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CallersPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``[callers]``: how many calls, one each ``every_s``, and what each does. 0 calls switch them off."""
+    """``[callers]``: how many calls, one each ``every_s``, and what each does. 0 calls switch them off.
 
-    calls: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 5
+    ``arrivals`` says instead when the calls are due, as one of `loadtest.arrivals`; ``calls`` then follows from it.
+    """
+
+    calls: Annotated[int, msgspec.Meta(ge=0, le=MAX_CALLS)] = 5
     every_s: NotNegative = 1.0
     policy: str = "widget"
     prime_messages: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 0
     turn_limit_s: Positive = 8.0
     call_limit_s: Annotated[float, msgspec.Meta(gt=0, le=7200)] = 120.0
     turns: tuple[TurnPart, ...] = (TurnPart(at_s=1.0, say="order"),)
+    arrivals: Arrivals | None = None
+
+    def schedule(self) -> Arrivals:
+        """When the calls are due."""
+        return self.arrivals if self.arrivals is not None else Constant(self.calls, self.every_s)
+
+    @property
+    def length_s(self) -> float:
+        """From the first due time to the end of the schedule."""
+        return length_s(self.schedule())
 
 
 class Drill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -121,6 +136,7 @@ class Drill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return data
 
 
+ARRIVALS: dict[str, type[msgspec.Struct]] = dict(zip(SHAPES, (Constant, Ramp, Steps, Spike, Soak), strict=True))
 TABLES: dict[str, type[msgspec.Struct]] = {
     "drill": About,
     "lab": LabPart,
@@ -165,11 +181,21 @@ def parse_drill(content: bytes, where: str) -> Drill:
     try:
         drill = msgspec.convert(data, Drill)
     except msgspec.ValidationError as error:
-        raise InputError(f"{where}: {_said_plainly(str(error))}") from None
-    trouble = _trouble(drill)
+        raise InputError(f"{where}: {_said_plainly(str(error), data)}") from None
+    trouble = _arrivals_trouble(data["callers"]) if drill.callers.arrivals is not None else None
+    drill = _counted(drill)
+    trouble = trouble or _trouble(drill)
     if trouble:
         raise InputError(f"{where}: {trouble}")
     return drill
+
+
+def _counted(drill: Drill) -> Drill:
+    """The drill with the number of calls that its arrivals come to: whoever reads ``calls`` need not know of them."""
+    if drill.callers.arrivals is None:
+        return drill
+    calls = planned_calls(drill.callers.arrivals)
+    return msgspec.structs.replace(drill, callers=msgspec.structs.replace(drill.callers, calls=calls))
 
 
 def _one_sentence_is_a_list(data: dict[str, Any]) -> None:
@@ -178,7 +204,7 @@ def _one_sentence_is_a_list(data: dict[str, Any]) -> None:
         data["checks"] = {name: [said] if isinstance(said, str) else said for name, said in checks.items()}
 
 
-def _said_plainly(message: str) -> str:
+def _said_plainly(message: str, data: dict[str, Any]) -> str:
     """msgspec's message with the key path in front: ``callers.turns[0]: unknown key 'ats'``."""
     text, _, path = message.partition(" - at `")
     place = path.rstrip("`").removeprefix("$").removeprefix(".")
@@ -189,14 +215,18 @@ def _said_plainly(message: str) -> str:
     if place.endswith(".kind"):
         text += f"; known: {', '.join(get_args(ActionKind))}"
     if "unknown key" in text:
-        text += _known_keys(place)
+        text += _known_keys(place, data)
+    if place.endswith(".shape"):
+        text += f"; known: {', '.join(SHAPES)}"
     return f"{place}: {text}" if place else text
 
 
-def _known_keys(place: str) -> str:
+def _known_keys(place: str, data: dict[str, Any]) -> str:
     struct: Any = Drill
     for part in place.split("."):
         struct = TABLES.get(part.partition("[")[0], struct)
+    if place == "callers.arrivals":
+        struct = ARRIVALS[data["callers"]["arrivals"]["shape"]]
     return f"; known keys: {', '.join(struct.__struct_fields__)}"
 
 
@@ -237,7 +267,14 @@ def _timeline_trouble(parts: tuple[ActionPart, ...]) -> str | None:
     return None
 
 
+def _arrivals_trouble(callers: dict[str, Any]) -> str | None:
+    twice = [key for key in ("calls", "every_s") if key in callers]
+    return f"callers.{twice[0]}: does not go with arrivals, which says it already" if twice else None
+
+
 def _callers_trouble(callers: CallersPart) -> str | None:
+    if callers.calls > MAX_CALLS:
+        return f"callers.arrivals: comes to {callers.calls} calls; at most {MAX_CALLS} can be made"
     if callers.policy not in POLICIES:
         return f"callers.policy: unknown policy {callers.policy!r}; known: {', '.join(POLICIES)}"
     clips = sorted(path.stem for path in SPEECH.glob("*.opus"))

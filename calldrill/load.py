@@ -18,6 +18,7 @@ from typing import Any
 from calldrill.errors import RunError
 from calldrill.services import base_environment
 from loadtest import locustfile_path
+from loadtest.arrivals import length_s, planned_calls
 from loadtest.plan import LoadPlan, encode_plan
 from netem.namespace import Namespace
 
@@ -47,7 +48,7 @@ class Load:
             "CALLDRILL_PLAN": str(self._plan_path),
             "CALLDRILL_STATUS_FD": str(writer),
         }
-        calls = str(self._plan.calls)
+        calls = str(planned_calls(self._plan.arrivals))
         command = [sys.executable, "-m", "locust", "-f", str(locustfile_path()), "--headless", "--only-summary"]
         try:
             with self._log.open("wb") as output:
@@ -74,7 +75,7 @@ class Load:
     def follow(self, on_event: Callable[[dict[str, Any]], None]) -> None:
         """Hand each event to ``on_event`` until Locust is done. Raises `RunError` when it is not done in time."""
         plan = self._plan
-        limit_s = SET_UP_LIMIT_S + plan.calls * plan.every_s + plan.call.call_limit_s + STOP_LIMIT_S
+        limit_s = SET_UP_LIMIT_S + length_s(plan.arrivals) + plan.call.call_limit_s + STOP_LIMIT_S
         for event in self._events(time.monotonic() + limit_s):
             on_event(event)
         assert self._process is not None

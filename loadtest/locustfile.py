@@ -19,7 +19,8 @@ from locust import User, constant, events, task
 from locust.env import Environment
 from locust.exception import StopUser
 
-from loadtest.plan import LoadPlan, decode_plan, due_times
+from loadtest.arrivals import due_times
+from loadtest.plan import LoadPlan, decode_plan
 
 LEAD_NS = 1_000_000_000
 ENGINE_READY_S = 30
@@ -111,7 +112,7 @@ def start_engine(environment: Environment, **_: object) -> None:
         _quit(environment)
         return
     first_due_ns = time.monotonic_ns() + LEAD_NS
-    run.due = due_times(first_due_ns, run.plan.calls, run.plan.every_s)
+    run.due = due_times(first_due_ns, run.plan.arrivals)
     status({"event": "first-due", "due_ns": first_due_ns})
 
 

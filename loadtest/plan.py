@@ -5,6 +5,8 @@ from typing import Literal
 
 import msgspec
 
+from loadtest.arrivals import Arrivals
+
 TurnKind = Literal["speech", "text", "barge-in"]
 
 
@@ -47,11 +49,10 @@ class CallPlan:
 
 @dataclass(frozen=True, slots=True)
 class LoadPlan:
-    """How many calls, how far apart, and where the records go."""
+    """What each call does, when the calls are due, and where the records go."""
 
     call: CallPlan
-    calls: int
-    every_s: float
+    arrivals: Arrivals
     samples_path: str
 
 
@@ -63,8 +64,3 @@ def encode_plan(plan: LoadPlan) -> bytes:
 def decode_plan(data: bytes) -> LoadPlan:
     """The plan back from JSON. Raises `msgspec.DecodeError`."""
     return msgspec.json.decode(data, type=LoadPlan)
-
-
-def due_times(first_due_ns: int, calls: int, every_s: float) -> list[int]:
-    """Open-loop arrivals at a constant rate: when each call is meant to start, whatever became of the others."""
-    return [first_due_ns + round(index * every_s * 1e9) for index in range(calls)]

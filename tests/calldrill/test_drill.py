@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,6 +47,22 @@ WRONG = [
     (GOOD + "[callers]\ncalls = -1\n", "callers.calls: expected 'int' >= 0"),
     (GOOD + '[callers]\npolicy = "none"\n', "callers.policy: unknown policy 'none'; known: widget, voice-hook"),
     (GOOD + '[callers]\nturns = [{at_s = 1, say = "xx"}]\n', "callers.turns[0].say: no clip 'xx'"),
+    (
+        GOOD + '[callers]\narrivals = {shape = "wave", per_s = 1}\n',
+        "callers.arrivals.shape: Invalid value 'wave'; known: constant, ramp, steps, spike, soak",
+    ),
+    (
+        GOOD + '[callers]\narrivals = {shape = "soak", per_s = 1, hold = 1}\n',
+        "callers.arrivals: unknown key 'hold'; known keys: per_s, hold_s, rise_s",
+    ),
+    (
+        GOOD + '[callers]\ncalls = 3\narrivals = {shape = "soak", per_s = 1, hold_s = 1}\n',
+        "callers.calls: does not go with arrivals",
+    ),
+    (
+        GOOD + '[callers]\narrivals = {shape = "soak", per_s = 1000, hold_s = 86400}\n',
+        "callers.arrivals: comes to 86400000 calls; at most 1000",
+    ),
     (
         GOOD + '[callers]\nturns = [{ats = 1, say = "order"}]\n',
         "callers.turns[0]: unknown key 'ats'; known",
@@ -122,3 +139,10 @@ def test_drills_lists_them(tmp_path: Path) -> None:
     done = calldrill("drills", cwd=tmp_path)
     assert done.returncode == 0
     assert done.stdout.startswith("default: ")
+
+
+def test_the_number_of_calls_follows_from_the_arrivals() -> None:
+    spike = 'arrivals = {shape = "spike", base_per_s = 1, peak_per_s = 3, before_s = 2, peak_s = 2, after_s = 2}'
+    drill = parse_drill((GOOD + f"[callers]\n{spike}\n").encode(), "x")
+    assert drill.resolved()["callers"]["calls"] == drill.callers.calls == 10
+    assert msgspec.convert(drill.resolved(), Drill) == drill

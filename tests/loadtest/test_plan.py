@@ -1,9 +1,10 @@
-"""Plans travel whole, arrivals are open-loop, and the generator judges itself."""
+"""Plans travel whole, and the generator judges itself."""
 
 import pytest
 
+from loadtest.arrivals import Constant, Spike
 from loadtest.caller import combined
-from loadtest.plan import CallPlan, LoadPlan, TurnPlan, decode_plan, due_times, encode_plan
+from loadtest.plan import CallPlan, LoadPlan, TurnPlan, decode_plan, encode_plan
 from loadtest.selfcheck import check
 from measures.call import RtpStats
 from rtc.frame_clock import FrameClock
@@ -11,14 +12,10 @@ from rtc.frame_clock import FrameClock
 MS = 1_000_000
 
 
-def test_a_plan_comes_back_as_it_went() -> None:
-    plan = LoadPlan(CallPlan("http://a", (TurnPlan(1, "order"),), stun=("s", 1), turn=("t", 2)), 5, 0.5, "f")
+@pytest.mark.parametrize("arrivals", [Constant(5, 0.5), Spike(1, 5, 2, 2, 2)])
+def test_a_plan_comes_back_as_it_went(arrivals) -> None:
+    plan = LoadPlan(CallPlan("http://a", (TurnPlan(1, "order"),), stun=("s", 1), turn=("t", 2)), arrivals, "f")
     assert decode_plan(encode_plan(plan)) == plan
-
-
-def test_due_times_do_not_depend_on_anything_but_the_plan() -> None:
-    assert due_times(10, 3, 0.5) == [10, 500_000_010, 1_000_000_010]
-    assert due_times(10, 0, 1) == []
 
 
 @pytest.mark.parametrize(
