@@ -45,7 +45,9 @@ def trouble_of(error: Exception) -> Trouble:
         return _refusal(error.status)
     if isinstance(error, TimeoutError):
         return "timeout"
-    return "invalid_answer" if isinstance(error, RemoteProtocolError) else "ice_failed"
+    if isinstance(error, NetworkError):
+        return "ice_failed"
+    return "invalid_answer" if isinstance(error, RemoteProtocolError) else "invalid_request"
 
 
 def _refusal(status: int) -> Trouble:

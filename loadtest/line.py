@@ -11,6 +11,7 @@ from typing import Literal
 
 from aiortc import RTCCertificate
 
+from loadtest.adaptation import BITRATE_KBIT
 from loadtest.conversation import clip
 from loadtest.credentials import Credentials
 from loadtest.diary import Diary
@@ -60,8 +61,7 @@ class Line:
         with timing("token"):
             await self._target.prepare()
         with timing("microphone"):
-            for turn in self._plan.turns:
-                clip(turn.clip) if turn.clip else None
+            self._load_speech()
         peer = self._new_peer()
         try:
             await self._connect(peer)
@@ -71,6 +71,12 @@ class Line:
         finally:
             self._stopwatch.take(peer.phases)
         await self._adopt(peer)
+
+    def _load_speech(self) -> None:
+        """Have every clip ready at every bit rate: reading one in mid-call would keep all calls waiting."""
+        for name in {turn.clip for turn in self._plan.turns if turn.clip}:
+            for bitrate_kbit in set(BITRATE_KBIT.values()):
+                clip(name, bitrate_kbit)
 
     def _new_peer(self) -> Peer:
         timing, handlers = self._stopwatch.timing, Handlers()
