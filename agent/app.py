@@ -10,6 +10,7 @@ DELETE   /v1/realtime/calls/{id}            ends the call (POST …/hangup does 
 GET      /health                            is it up
 GET      /api/metrics                       connections and sessions, as JSON
 GET      /metrics                           the same and more for Prometheus
+POST     /api/telemetry                     takes in a client's latency summary
 =======  =================================  =====================================================================
 
 Errors have the shape of the OpenAI API: ``{"error": {"type", "code", "message", "param"}}``.
@@ -29,7 +30,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from agent import brain, tokens
+from agent import brain, telemetry, tokens
 from agent.call import LiveCall
 from agent.history import History
 from agent.sessions import Session, SessionStore, StoreFull
@@ -75,6 +76,7 @@ class Agent:
             "calldrill_agent_history_dropped", "Messages dropped from living histories", registry=self.registry
         )
         dropped.set_function(lambda: sum(s.history.dropped for s in self.sessions))
+        self.telemetry = telemetry.Intake(self.registry)
 
     def _new_history(self) -> History:
         s = self.settings
@@ -269,6 +271,12 @@ async def metrics_prometheus(request: Request) -> Response:
     return Response(generate_latest(agent.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
+async def take_telemetry(request: Request) -> Response:
+    """POST /api/telemetry."""
+    agent: Agent = request.app.state.agent
+    return agent.telemetry.answer(await _body(request, telemetry.BODY_MAX_BYTES))
+
+
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)
     return JSONResponse(error.body, error.status)
@@ -296,5 +304,6 @@ def create_app(settings: Settings) -> Starlette:
         Route("/health", health, methods=["GET"]),
         Route("/api/metrics", metrics_json, methods=["GET"]),
         Route("/metrics", metrics_prometheus, methods=["GET"]),
+        Route("/api/telemetry", take_telemetry, methods=["POST"]),
     ]
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers={Refusal: _refused})
