@@ -182,6 +182,8 @@ class Conductor:
             self._recorder.note(f"{self._drill.callers.calls} calls, due within {self._drill.callers.length_s:g} s")
         elif event["event"] == "ended":
             self._recorder.note(f"{event['id']} {event['outcome']}")
+        elif event["event"] == "fault":
+            self._recorder.note(event["text"], "error", "locust")
 
     def _on_network(self, event: Any) -> None:  # noqa: ANN401
         self._recorder.add(event)

@@ -1,6 +1,6 @@
 """Locust, started at the callers' site, and what it tells while it runs.
 
-The plan goes by file and the secrets by environment. Locust writes JSON lines to a pipe: when the first call is due,
+With ``workers`` Locust forks that many beside its master, each with an engine of its own. The plan goes by file and the secrets by environment. Locust writes JSON lines to a pipe: when the first call is due,
 when each has ended, and when its engine has written its last record. Locust's own tables go to a log file.
 """
 
@@ -30,9 +30,10 @@ class Load:
     """One Locust run in a namespace, as a context manager that never leaves a process behind."""
 
     def __init__(
-        self, namespace: Namespace, plan: LoadPlan, secrets: Mapping[str, str], runtime: Path, log: Path
-    ) -> None:
-        self._namespace, self._plan, self._secrets = namespace, plan, secrets
+        self, namespace: Namespace, plan: LoadPlan, secrets: Mapping[str, str], runtime: Path, log: Path,
+        workers: int = 0,
+    ) -> None:  # fmt: skip
+        self._namespace, self._plan, self._secrets, self._workers = namespace, plan, secrets, workers
         self._plan_path, self._log = runtime / "plan.json", log
         self._process: subprocess.Popen[bytes] | None = None
         self._status = -1
@@ -50,6 +51,8 @@ class Load:
         }
         calls = str(planned_calls(self._plan.arrivals))
         command = [sys.executable, "-m", "locust", "-f", str(locustfile_path()), "--headless", "--only-summary"]
+        if self._workers > 1:
+            command += ["--processes", str(self._workers)]
         try:
             with self._log.open("wb") as output:
                 self._process = self._namespace.popen(

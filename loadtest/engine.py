@@ -7,9 +7,11 @@ It reads commands as JSON lines from stdin and writes events as JSON lines to st
     < {"event": "ended", "id": "call-1", "outcome": "completed", ...}
     > {"op": "stop"}
     < {"event": "stopped", "limited": false}
+    < {"event": "pulse"}
 
-The end of stdin means that whoever commanded is gone: calls are ended and the engine with them. Records go to the
-samples file, one ``write`` a line. The engine measures itself from the first call to the last.
+The pulse, one a second, comes from the event loop that sends the media: when it stops, the engine hangs. The end of
+stdin means that whoever commanded is gone: calls are ended and the engine with them. Records go to the samples
+file, one ``write`` a line. The engine measures itself from the first call to the last.
 """
 
 import asyncio
@@ -26,10 +28,13 @@ from aiortc import RTCCertificate
 
 from loadtest.caller import Caller, Credentials
 from loadtest.plan import LoadPlan, decode_plan
-from loadtest.selfcheck import check
+from loadtest.selfcheck import check, memory_note, swapped_bytes
 from measures.call import Call
 from measures.record import Record, encode_record
 from rtc.frame_clock import FrameClock
+
+PULSE_EVERY_S = 1.0
+AHEAD_NS = 1_000_000_000  # a caller is made this long before its call is due, and not all callers at the start
 
 
 class Engine:
@@ -43,6 +48,7 @@ class Engine:
         self._samples = os.open(plan.samples_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         self._began_ns = 0
         self._cpu_began_s = 0.0
+        self._placed = 0
 
     async def run(self) -> None:
         """Serve commands until told to stop."""
@@ -50,6 +56,7 @@ class Engine:
         loop = asyncio.get_running_loop()
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
         tell({"event": "ready"})
+        pulse = asyncio.ensure_future(_pulse())
         try:
             while line := await reader.readline():
                 command = json.loads(line)
@@ -58,15 +65,18 @@ class Engine:
                 self._place(command["id"], command["due_ns"])
         finally:
             await self._end()
+            pulse.cancel()
 
     def _place(self, call_id: str, due_ns: int) -> None:
         if not self._began_ns:
             self._began_ns, self._cpu_began_s = time.monotonic_ns(), time.process_time()
+        self._placed += 1
         task = asyncio.ensure_future(self._call(call_id, due_ns))
         self._calls.add(task)
         task.add_done_callback(self._calls.discard)
 
     async def _call(self, call_id: str, due_ns: int) -> None:
+        await asyncio.sleep(max(0.0, (due_ns - AHEAD_NS - time.monotonic_ns()) / 1e9))
         caller = Caller(call_id, due_ns, self._plan.call, self._credentials, self._clock, self._certificate, self._emit)
         tell(ended(await caller.run()))
 
@@ -78,9 +88,10 @@ class Engine:
             task.cancel()
         await asyncio.gather(*self._calls, return_exceptions=True)
         elapsed_ns = time.monotonic_ns() - self._began_ns if self._began_ns else 0
-        result = check(self._clock, time.process_time() - self._cpu_began_s, elapsed_ns)
+        result = check(self._clock, time.process_time() - self._cpu_began_s, elapsed_ns, swapped_bytes())
         self._clock.stop()
         self._emit(result)
+        self._emit(memory_note(time.monotonic_ns(), self._placed))
         tell({"event": "stopped", "limited": result.generator_limited})
 
 
@@ -99,6 +110,12 @@ def ended(call: Call) -> dict[str, object]:
             None if r.media_back_ns is None else (r.media_back_ns - r.began_ns) / 1e6 for r in call.recoveries
         ],
     }
+
+
+async def _pulse() -> None:
+    while True:
+        tell({"event": "pulse"})
+        await asyncio.sleep(PULSE_EVERY_S)
 
 
 def tell(event: dict[str, object]) -> None:

@@ -38,3 +38,9 @@ def test_statistics_of_several_peers_add_up() -> None:
     parts = [RtpStats(10, 100, 12, 2, 1, 0, 5.0, 40.0), RtpStats(5, 50, 5, 0, 0, 0, 7.0, 90.0)]
     assert combined(parts) == RtpStats(15, 150, 17, 2, 1, 0, 7.0, 90.0)
     assert combined([]).lost is None
+
+
+def test_a_generator_that_was_swapped_out_says_so() -> None:
+    result = check(FrameClock(), 1, 20_000 * MS, swapped_bytes=50_000_000)
+    assert result.generator_limited
+    assert "swapped out" in result.reason
