@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,9 +27,22 @@ pytestmark = [
 ]
 
 
+STARTED: list[subprocess.Popen[str]] = []
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _none_outlives_its_test() -> Iterator[None]:
+    yield
+    for process in STARTED:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "calldrill", "run", "quick", "--out", str(folder), *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    STARTED.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+    return STARTED[-1]
 
 
 def wait_for_note(folder: Path, word: str) -> None:
@@ -103,7 +117,7 @@ def test_no_secret_stands_in_the_run_folder(finished: tuple[Path, int, str, str]
 def test_an_interrupt_undoes_the_lab_and_keeps_the_data(tmp_path: Path, number: int, code: int) -> None:
     folder, network = tmp_path / "run", host_network()
     process = start(folder)
-    wait_for_note(folder, "calls, one each")
+    wait_for_note(folder, "calls, due within")
     cage = cage_of(folder)
     process.send_signal(number)
     out, err = process.communicate(timeout=60 * PATIENCE)
@@ -121,7 +135,7 @@ def test_an_interrupt_undoes_the_lab_and_keeps_the_data(tmp_path: Path, number: 
 def test_after_sigkill_nothing_lives_and_the_next_run_works(tmp_path: Path) -> None:
     folder, network = tmp_path / "killed", host_network()
     process = start(folder)
-    wait_for_note(folder, "calls, one each")
+    wait_for_note(folder, "calls, due within")
     cage = cage_of(folder)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
