@@ -33,12 +33,14 @@ class Reading:
     lost: int
     lost_total: int
     jitter_ms: float | None
+    silent_ms: float = 0.0
 
 
 BADGE_LIMITS = (
     Limit("rtt_ms", "ms", 150, 300),
     Limit("lost", "packets", 5, 12),  # of 250 in 5 s: 2 % and 5 %
     Limit("jitter_ms", "ms", 25, 50),
+    Limit("silent_ms", "ms", 500, 1000),  # what does not come at all is lost to no statistics
 )
 ALERT_LIMITS = {"rtt_ms": (300, "ms"), "lost_total": (100, "packets"), "jitter_ms": (50, "ms")}
 

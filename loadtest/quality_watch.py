@@ -58,9 +58,10 @@ class QualityWatch:
 
     def _read(self, peer: "Peer") -> None:
         lost = peer.received.lost
+        now_ns = time.monotonic_ns()
         self.take(Reading(
-            at_ns=time.monotonic_ns(), rtt_ms=peer.rtt_ms, lost=max(0, lost - self._lost), lost_total=lost,
-            jitter_ms=peer.received.jitter_ms,
+            at_ns=now_ns, rtt_ms=peer.rtt_ms, lost=max(0, lost - self._lost), lost_total=lost,
+            jitter_ms=peer.received.jitter_ms, silent_ms=(now_ns - peer.received.last_ns) / 1e6,
         ))  # fmt: skip
         self._lost = lost
 

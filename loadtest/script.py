@@ -7,6 +7,7 @@ to stop.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from measures.call import Turn
 REPLY_LIMIT_S = 20.0
 TRANSCRIPT_LIMIT_S = 3.0
 STOP_LIMIT_S = 5.0
+LISTEN_S = 0.3
 FRAME_S = 0.02
 
 
@@ -52,11 +54,12 @@ class Script:
         self._last_count: int | None = None
         self._ended = ""
         self._span_ns = (0, 0)
+        self._faults_heard_out = 0
 
     async def run(self) -> None:
         """All turns. Raises `GaveUp`."""
         for index, turn in enumerate(self._plan.turns):
-            await asyncio.sleep(max(0.0, (self._due_ns + turn.at_s * 1e9 - time.monotonic_ns()) / 1e9))
+            await self._not_before(self._due_ns + round(turn.at_s * 1e9))
             await self._take(index, turn)
         await self._settled()
 
@@ -97,12 +100,20 @@ class Script:
         for repeat in range(self._plan.repeats_max + 1):
             await self._settled()
             rescues = self._rescue.count
+            await self._let_finish()
             answered = await self._exchange(turn)
             cut = not answered and self._rescue.count > rescues
             if not cut or repeat == self._plan.repeats_max:
                 self.turns.append(await self._told(index, turn, repeat, answered))
                 return
             self._diary.note("turn-cut", turn.clip or turn.text)
+
+    async def _let_finish(self) -> None:
+        """Let the agent finish; after a fault listen a moment first, for it may go on with what it was saying."""
+        if self._rescue.count > self._faults_heard_out:
+            self._faults_heard_out = self._rescue.count
+            await self._until(lambda: self.ear.hears_speech, LISTEN_S)
+        await self._until(lambda: not self.ear.hears_speech, REPLY_LIMIT_S)
 
     async def _exchange(self, turn: TurnPlan) -> bool:
         """Say or type it and wait for the answer's onset; False when none came, or a fault came first."""
@@ -184,6 +195,15 @@ class Script:
             await self._until(lambda: ear.end_ns >= ear.onset_ns, REPLY_LIMIT_S)
 
     # -- waiting ---------------------------------------------------------------------------------------------
+
+    async def _not_before(self, at_ns: int) -> None:
+        """Wait until then, unless the call ends before."""
+        while (left_s := (at_ns - time.monotonic_ns()) / 1e9) > 0:
+            if self._ended:
+                raise GaveUp(self._ended)
+            self._wake.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), left_s)
 
     async def _settled(self) -> None:
         await self._rescue.settled.wait()

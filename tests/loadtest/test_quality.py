@@ -25,6 +25,7 @@ GOOD, FAIR, BAD = Reading(0, 20, 0, 0, 2), Reading(0, 200, 0, 0, 2), Reading(0, 
         (Reading(0, 20, 13, 13, 2), "red", 0),
         (Reading(0, 20, 0, 0, 50.1), "red", 1),
         (Reading(0, 301, 50, 101, 51), "red", 3),
+        (Reading(0, 20, 0, 0, 2, silent_ms=1001), "red", 0),
     ],
 )
 def test_badges_and_alerts(reading: Reading, colour: str, alerted: int) -> None:
