@@ -77,7 +77,7 @@ def test_the_run_is_judged_and_told(finished: tuple[Path, int, str, str]) -> Non
     verdicts = {verdict["threshold"]["metric"]: verdict for verdict in run["verdicts"]}
     assert {verdict["outcome"] for verdict in verdicts.values()} == {"passed"}
     assert verdicts["history_messages"]["observed"] == 50, "primed with 60, bounded to 50"
-    assert {check["source"] for check in run["selfcheck"]} == {"callers", "sampler"}
+    assert {check["source"] for check in run["selfcheck"]} >= {"callers", "sampler"}
 
 
 def test_every_document_is_there(finished: tuple[Path, int, str, str]) -> None:
