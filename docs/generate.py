@@ -9,8 +9,9 @@ from pathlib import Path
 
 from calldrill.cli import COMMANDS
 from calldrill.drill import built_in_drills, load_drill
-from loadtest import life
-from loadtest.reconnection import POLICIES
+from loadtest import adaptation, life
+from loadtest.reconnection import POLICIES, REACTIONS, SEVERITY
+from loadtest.steps import CONNECTING, FLOW
 from measures.metric import METRICS
 from netem.profiles import PROFILES
 from netem.tc import mean_loss
@@ -45,6 +46,8 @@ def states() -> str:
     for policy in POLICIES.values():
         delays = [str(policy.delay_ms(n)) for n in range(policy.max_attempts)]
         policies.append([policy.name, str(policy.max_attempts), ", ".join(delays)])
+    reactions = [[t, r.severity, r.action, "yes" if r.counts else "no"] for t, r in REACTIONS.items()]
+    rates = [[a, badge, b, str(adaptation.BITRATE_KBIT[b])] for (a, badge), b in adaptation.TRANSITIONS.items()]
     heads = ["state", "event", "next state"]
     return (
         "# States and policies\n\nWhat is not in a table changes nothing.\n\n## A caller\n\n"
@@ -53,6 +56,15 @@ def states() -> str:
         + table(heads, peer)
         + "\n## Reconnection policies\n\n"
         + table(["policy", "attempts at most", "delay before each (ms)"], policies)
+        + "\n## What a caller does at what\n\nOnly what counts is an attempt of the policy.\n\n"
+        + table(["trigger", "severity", "reaction", "counts"], reactions)
+        + "\n## Severities\n\nA *fatal* trouble ends the call, a *recoverable* one is tried again with back-off, a"
+        " *transient* one is expected to pass.\n\n"
+        + table(["trouble", "severity"], [[trouble, severity] for trouble, severity in SEVERITY.items()])
+        + "\n## A call's steps\n\n"
+        + f"The call flow: {', '.join(FLOW)}. Then: {', '.join(CONNECTING)}.\n"
+        + "\n## The bit rate of what a caller says\n\n"
+        + table(["rate", "badge", "next rate", "kbit/s"], rates)
     )
 
 
