@@ -67,7 +67,7 @@ def test_nobody_there_is_a_failure_within_the_limit() -> None:
         (["http://a", "--say", "nothing"], "--say nothing: no such clip; known: change, order"),
         (["http://a", "--policy", "none"], "--policy none: unknown; known: widget, voice-hook"),
         (["http://a", "--limit", "0"], "--limit"),
-        ([], "TARGET"),
+        ([], "target"),
     ],
 )
 def test_a_wrong_command_line_is_one_line(arguments: list[str], said: str) -> None:

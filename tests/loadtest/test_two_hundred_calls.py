@@ -1,0 +1,44 @@
+"""Calls one after another leave the process as it was: memory, tasks, sockets, threads."""
+
+import asyncio
+import gc
+import threading
+
+import psutil
+import pytest
+
+from rtc.frame_clock import FrameClock
+from tests.agent.server import running_agent
+from tests.loadtest.placing import make_caller
+
+CALLS = 200
+WARM_UP = 30
+
+
+async def place(url: str, clock: FrameClock) -> None:
+    """One call, hung up as soon as it stands: what is tested is what a call leaves, not what it says."""
+    caller = make_caller(url, clock, lambda record: None, turns=())
+    assert (await caller.run()).outcome == "completed"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+async def test_two_hundred_calls_leave_nothing_behind() -> None:
+    process = psutil.Process()
+
+    def held() -> tuple[int, int, int]:
+        return len(asyncio.all_tasks()), process.num_fds(), threading.active_count()
+
+    clock = FrameClock()
+    with running_agent() as agent:
+        for _ in range(WARM_UP):
+            await place(agent.url, clock)
+        gc.collect()
+        before, memory_before = held(), process.memory_info().rss
+        for _ in range(CALLS):
+            await place(agent.url, clock)
+        gc.collect()
+        after, memory_after = held(), process.memory_info().rss
+    clock.stop()
+    assert after == before
+    assert memory_after == pytest.approx(memory_before, rel=0.05)
