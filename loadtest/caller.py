@@ -24,7 +24,7 @@ from loadtest.rescue import Rescue, Tried
 from loadtest.script import Agent, GaveUp, Script
 from loadtest.steps import Stopwatch
 from loadtest.target import Target, TargetError
-from loadtest.target_openai import OpenAiTarget
+from loadtest.targets import open_target
 from loadtest.telemetry import HttpPost, Telemetry
 from measures.call import Blame, Call, CallOutcome, RtpStats
 from measures.probe import Phase
@@ -63,7 +63,7 @@ class Caller:
         agent = Agent(self._type, lambda: self._quality.bitrate_kbit, self._on_reply)
         self._script = Script(plan, due_ns, self._rescue, self._diary, agent)
         handlers = Handlers(self._on_peer_state, self._on_packet, self._script.ear.read, self._on_frame)
-        target = target or OpenAiTarget(plan.target, credentials.api_key, plan.attempt_deadline_s)
+        target = target or open_target(plan.protocol, plan.target, credentials.api_key, plan.attempt_deadline_s)
         self._line = Line(plan, target, credentials, clock, certificate, handlers, self._stopwatch, self._diary)
         self._selected_pair = ""
 

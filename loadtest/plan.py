@@ -7,6 +7,7 @@ import msgspec
 
 from loadtest.arrivals import Arrivals
 
+Protocol = Literal["openai", "whip", "pipecat"]
 TurnKind = Literal["speech", "text", "barge-in"]
 
 
@@ -45,6 +46,7 @@ class CallPlan:
     attempt_deadline_s: float = 6.0
     count_pattern: str = r"answer number (\d+)"
     telemetry_url: str = ""
+    protocol: Protocol = "openai"
 
 
 @dataclass(frozen=True, slots=True)
