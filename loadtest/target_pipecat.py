@@ -1,8 +1,8 @@
 """A target that speaks as Pipecat's SmallWebRTC transport does: JSON by ``POST /api/offer``, both ways.
 
 The answer names the connection (``pc_id``). An offer with that name and ``restart_pc`` makes the target throw its peer
-connection away and build another for the same session and pipeline: it cannot restart ICE, so to a caller that
-is a new call which keeps the context. There is no request to hang up; closing DTLS does it.
+connection away and build another, under a new name, for the same session and pipeline: it cannot restart ICE, so
+to a caller that is a new call which keeps the context. There is no request to hang up; closing DTLS does it.
 """
 
 import json
