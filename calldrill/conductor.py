@@ -173,6 +173,7 @@ class Conductor:
             prime_messages=callers.prime_messages,
             turn_limit_s=callers.turn_limit_s,
             call_limit_s=callers.call_limit_s,
+            telemetry_url="" if self._drill.agent.command else f"{url}/api/telemetry",
         )
         return LoadPlan(call, callers.schedule(), str(self._recorder.path))
 

@@ -7,9 +7,12 @@ unpatched child process, one for each Locust worker; a Locust user is a thin gre
 call and waits for its result. Arrivals are open-loop: a call has a due time that does not depend on how earlier
 calls went, and its latency counts from there.
 
-* `loadtest.caller` behaves as the user's clients do; its states are the table in `loadtest.life`, its patience
-  the policy in `loadtest.reconnection`.
-* `loadtest.target_openai` speaks to the agent.
+* `loadtest.caller` behaves as the user's clients do. Its parts: `loadtest.line` places a call in the steps of
+  `loadtest.steps` and brings it back; `loadtest.script` takes the turns; `loadtest.rescue` tries again by a policy;
+  `loadtest.quality_watch` and `loadtest.telemetry` look on; all write one `loadtest.diary`.
+* What a caller does at what are tables: `loadtest.life`, `loadtest.reconnection`, `loadtest.quality`,
+  `loadtest.adaptation`.
+* `loadtest.target` is what a caller needs of an agent; `loadtest.targets` names who speaks which protocol.
 * `loadtest.engine` runs calls; `loadtest.locustfile` is all that Locust sees.
 """
 

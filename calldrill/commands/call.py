@@ -24,7 +24,8 @@ KEY_VARIABLE = "CALLDRILL_API_KEY"  # never an option: command lines are seen by
 
 
 def call(
-    target: Annotated[str, typer.Argument(help="The agent: http://host:port.")],
+    target: Annotated[str, typer.Argument(help="The agent: http://host:port, or the endpoint of another protocol.")],
+    protocol: Annotated[str, typer.Option(help="What the target speaks: openai, whip or pipecat.")] = "openai",
     say: Annotated[list[str] | None, typer.Option(help="A clip to say, or text: to type; may be repeated.")] = None,
     policy: Annotated[str, typer.Option(help="Reconnection policy: widget or voice-hook.")] = "widget",
     barge_in_ms: Annotated[
@@ -35,7 +36,7 @@ def call(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell on stderr what happens, as it does.")] = False,
 ) -> None:
     """Place one call, hold it, and tell how it went."""
-    plan = _plan(target, say or ["order"], policy, barge_in_ms, limit_s)
+    plan = _plan(target, protocol, say or ["order"], policy, barge_in_ms, limit_s)
     records: list[Record] = []
     ended = _run(plan, records, verbose)
     if json_out:
@@ -49,11 +50,14 @@ def call(
     sys.exit(EXIT_PASSED if ended.outcome == "completed" else EXIT_THRESHOLD_FAILED)
 
 
-def _plan(target: str, say: list[str], policy: str, barge_in_ms: int | None, limit_s: float) -> "CallPlan":
+def _plan(
+    target: str, protocol: str, say: list[str], policy: str, barge_in_ms: int | None, limit_s: float
+) -> "CallPlan":
     from urllib.parse import urlsplit  # noqa: PLC0415  this and what follows would slow down every other command
 
     from loadtest.plan import CallPlan, TurnPlan  # noqa: PLC0415
     from loadtest.reconnection import POLICIES  # noqa: PLC0415
+    from loadtest.targets import TARGETS  # noqa: PLC0415
 
     try:
         url = urlsplit(target)
@@ -62,10 +66,12 @@ def _plan(target: str, say: list[str], policy: str, barge_in_ms: int | None, lim
         usable = False
     if not usable:
         raise InputError(f"{target}: not an address of an agent; give http://host:port")
+    if protocol not in TARGETS:
+        raise InputError(f"--protocol {protocol}: unknown; known: {', '.join(TARGETS)}")
     if policy not in POLICIES:
         raise InputError(f"--policy {policy}: unknown; known: {', '.join(POLICIES)}")
     turns = tuple(TurnPlan(0.2, **_said(words, barge_in_ms)) for words in say)  # type: ignore[arg-type]
-    return CallPlan(target, turns, policy=policy, call_limit_s=limit_s)
+    return CallPlan(target, turns, policy=policy, call_limit_s=limit_s, protocol=protocol)
 
 
 def _said(words: str, barge_in_ms: int | None) -> dict[str, object]:

@@ -66,6 +66,7 @@ def test_nobody_there_is_a_failure_within_the_limit() -> None:
         (["ftp://a"], "ftp://a: not an address of an agent"),
         (["http://a", "--say", "nothing"], "--say nothing: no such clip; known: change, order"),
         (["http://a", "--policy", "none"], "--policy none: unknown; known: widget, voice-hook"),
+        (["http://a", "--protocol", "sip"], "--protocol sip: unknown; known: openai, whip, pipecat"),
         (["http://a", "--limit", "0"], "--limit"),
         ([], "target"),
     ],

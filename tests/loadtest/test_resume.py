@@ -66,6 +66,20 @@ async def test_a_restart_that_the_agent_refuses_becomes_a_new_call_in_the_same_a
     assert call.recoveries[0].context_kept is True
 
 
+async def test_a_token_that_expired_in_the_meantime_is_renewed_for_the_same_session() -> None:
+    with running_agent(TOKEN_TTL_S="1") as agent:
+        async with placing(agent.url, policy=QUICK, turns=(TOLD, ASKED), **FAST) as placed:
+            await placed.reaches("listening")
+            target = placed.caller._line._target
+            session_id = target.secret.session_id
+            lose_media(placed)
+            call = await placed.ended()
+    assert call.outcome == "completed"
+    assert [attempt.outcome for attempt in call.recoveries[0].attempts] == ["ok"]
+    assert target.secret.session_id == session_id
+    assert call.recoveries[0].context_kept is True
+
+
 async def test_speaking_over_the_agent_stops_it_and_is_timed(agent: RunningAgent) -> None:
     over = TurnPlan(0.2, "order", kind="barge-in", over_after_ms=400)
     async with placing(agent.url, turns=(over, TurnPlan(0.3, "thanks"))) as placed:
