@@ -18,6 +18,7 @@ from measures.run import EXIT_BAD_INPUT, EXIT_COULD_NOT_RUN, EXIT_INTERRUPTED
 COMMANDS = {
     "run": "Run a drill in a private lab, judge it, and write the report.",
     "call": "Place one call to an agent and tell how it went.",
+    "load": "Place a drill's calls to a running target, without the lab.",
     "probe": "Probe STUN and TURN servers: reachability, phases, credentials, certificate.",
     "sample": "Sample a path: latency, jitter, loss, order.",
     "reflect": "The far end for samples.",

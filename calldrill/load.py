@@ -1,39 +1,51 @@
 """Locust, started at the callers' site, and what it tells while it runs.
 
-With ``workers`` Locust forks that many beside its master, each with an engine of its own. The plan goes by file and the secrets by environment. Locust writes JSON lines to a pipe: when the first call is due,
-when each has ended, and when its engine has written its last record. Locust's own tables go to a log file.
+With ``workers`` Locust forks that many beside its master, each with an engine of its own. The plan goes by file and the
+secrets by environment. Locust writes JSON lines to a pipe: when the first call is due, when each has ended, what died,
+and when the last record is written. Locust's own tables go to a log file.
 """
 
 import contextlib
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from calldrill.errors import RunError
 from calldrill.services import base_environment
 from loadtest import locustfile_path
 from loadtest.arrivals import length_s, planned_calls
 from loadtest.plan import LoadPlan, encode_plan
-from netem.namespace import Namespace
 
 SET_UP_LIMIT_S = 40.0
 STOP_LIMIT_S = 20.0
 
 
+class Site(Protocol):
+    """Where the callers are: a namespace of the lab, or just here."""
+
+    def popen(self, argv: Sequence[str], **options: Any) -> subprocess.Popen[Any]:  # noqa: ANN401
+        """`subprocess.Popen` there."""
+
+
 class Load:
-    """One Locust run in a namespace, as a context manager that never leaves a process behind."""
+    """One Locust run at a site, as a context manager that never leaves a process behind.
+
+    Locust leads a session of its own, so that what it has forked can be found if it dies first.
+    """
 
     def __init__(
-        self, namespace: Namespace, plan: LoadPlan, secrets: Mapping[str, str], runtime: Path, log: Path,
-        workers: int = 0,
+        self, site: Site, plan: LoadPlan, secrets: Mapping[str, str], runtime: Path, log: Path,
+        workers: int = 1, web_ui: bool = False,
     ) -> None:  # fmt: skip
-        self._namespace, self._plan, self._secrets, self._workers = namespace, plan, secrets, workers
+        self._site, self._plan, self._secrets = site, plan, secrets
+        self._arguments = _arguments(plan, workers, web_ui)
         self._plan_path, self._log = runtime / "plan.json", log
         self._process: subprocess.Popen[bytes] | None = None
         self._status = -1
@@ -49,15 +61,11 @@ class Load:
             "CALLDRILL_PLAN": str(self._plan_path),
             "CALLDRILL_STATUS_FD": str(writer),
         }
-        calls = str(planned_calls(self._plan.arrivals))
-        command = [sys.executable, "-m", "locust", "-f", str(locustfile_path()), "--headless", "--only-summary"]
-        if self._workers > 1:
-            command += ["--processes", str(self._workers)]
         try:
             with self._log.open("wb") as output:
-                self._process = self._namespace.popen(
-                    [*command, "-u", calls, "-r", calls], env=env, pass_fds=(writer,), stdin=subprocess.DEVNULL,
-                    stdout=output, stderr=subprocess.STDOUT,
+                self._process = self._site.popen(
+                    [sys.executable, "-m", "locust", *self._arguments], env=env, pass_fds=(writer,),
+                    stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
                 )  # fmt: skip
         finally:
             os.close(writer)
@@ -72,6 +80,9 @@ class Load:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # workers and engines that outlived their master
         with contextlib.suppress(OSError):
             os.close(self._status)
 
@@ -103,3 +114,11 @@ class Load:
         """What is there within a short while; None for nothing yet, empty when Locust has gone."""
         ready, _, _ = select.select([self._status], [], [], 0.2)
         return os.read(self._status, 65536) if ready else None
+
+
+def _arguments(plan: LoadPlan, workers: int, web_ui: bool) -> list[str]:
+    """Locust's command line. The page shows the run while it lasts, to this machine only."""
+    calls = str(planned_calls(plan.arrivals))
+    shown = ["--autostart", "--web-host", "127.0.0.1"] if web_ui else ["--headless"]
+    forked = ["--processes", str(workers)] if workers > 1 else []
+    return ["-f", str(locustfile_path()), *shown, "--only-summary", "-u", calls, "-r", calls, *forked]

@@ -88,15 +88,18 @@ class HttpDoor:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise TargetError("recoverable", 0, "unreachable", str(error) or type(error).__name__) from error
 
-    def address(self, path: str, beside: str = "") -> str:
-        """The absolute URL of ``path``, seen from ``beside`` or the base. Raises `TargetError` for a foreign one."""
+    def address(self, path: str, beside: str = "", status: int = 0) -> str:
+        """The absolute URL of ``path``, seen from ``beside`` or the base. Raises `TargetError` for a foreign one.
+
+        ``status`` is that of the answer which named it, if one did.
+        """
         try:
             url = httpx.URL(beside or self._base).join(path)
         except (httpx.InvalidURL, ValueError) as error:
-            raise TargetError("fatal", 0, "bad_address", f"{path[:200]!r}: {error}") from None
+            raise TargetError("fatal", status, "bad_address", f"{path[:200]!r}: {error}") from None
         if (url.scheme, url.host, url.port) != (self._base.scheme, self._base.host, self._base.port):
             origin = f"{self._base.scheme}://{self._base.netloc.decode()}"
-            raise TargetError("fatal", 0, "foreign_address", f"{str(url)[:200]} is not of {origin}")
+            raise TargetError("fatal", status, "foreign_address", f"{str(url)[:200]} is not of {origin}")
         return str(url)
 
     def below(self, path: str) -> str:
@@ -114,7 +117,7 @@ class HttpDoor:
             reply = await self._exchange(method, url, content, headers)
             if reply.status not in (307, 308) or not redirects:
                 return _accepted(reply)
-            url = self.address(reply.headers.get("location", ""), beside=url)
+            url = self.address(reply.headers.get("location", ""), url, reply.status)
         raise TargetError("fatal", reply.status, "redirected", f"more than {MAX_HOPS} redirections")
 
     async def _exchange(self, method: str, url: str, content: str | None, headers: dict[str, str]) -> Reply:

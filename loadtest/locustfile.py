@@ -210,7 +210,8 @@ def _quit() -> None:
     environment = test.environment
     if environment is None or environment.runner is None:
         return
-    watched = environment.web_ui is not None  # then somebody still looks at it, and may start another
+    options = environment.parsed_options
+    watched = environment.web_ui is not None and not (options and options.autostart)  # somebody may start another
     spawn(environment.runner.stop if watched else environment.runner.quit)
 
 

@@ -41,7 +41,7 @@ class WhipTarget:
         if not location:
             raise reply.wrong("no Location: the session could never be ended")
         self._answer, self.etag = answer, reply.headers.get("etag", "")
-        return Placed(answer, self._door.address(location, beside=reply.url))
+        return Placed(answer, self._door.address(location, reply.url, reply.status))
 
     async def restart(self, location: str, offer_sdp: str) -> str:
         """Patch the session with new ICE credentials; the answer, as it would read now. Raises `TargetError`."""

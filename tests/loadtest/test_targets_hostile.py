@@ -198,6 +198,7 @@ async def test_refusals_keep_their_status_and_wait(protocol: Protocol, status: i
 async def test_a_session_that_lives_elsewhere_is_refused(location: str) -> None:
     error = await placed("whip", whole(201, SDP, b"v=0\r\n", Location=location))
     assert error.code in ("foreign_address", "bad_address")
+    assert error.status == 201, "the target's fault, not the network's"
 
 
 async def test_a_living_call_of_an_openai_target_that_lives_elsewhere_never_gets_the_secret() -> None:

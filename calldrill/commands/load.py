@@ -1,0 +1,148 @@
+"""``calldrill load``: a drill's callers under Locust, against a target that already runs, without the lab.
+
+What the lab would do is left out, and so is every check that only the lab or its faults could answer; it is said
+which. The path to the target is whatever it is: nothing is impaired, and nothing is proved of it. The key comes from
+``CALLDRILL_API_KEY``, the address the callers bind to from ``CALLDRILL_CALLER_ADDRESSES``. Exit codes are those of
+``calldrill run``.
+"""
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, cast
+from urllib.parse import urlsplit
+
+import msgspec
+import typer
+
+from calldrill.drill import Drill, load_drill
+from calldrill.errors import CalldrillError, InputError
+from calldrill.load import Load
+from calldrill.recorder import Recorder
+from calldrill.runs import begin, finish_run, new_folder, tell
+from loadtest.plan import CallPlan, LoadPlan, Protocol, TurnPlan
+from loadtest.targets import TARGETS
+from measures.run import Status, exit_code
+from reports.folder import RECORDS_FILE
+
+NEEDS_THE_LAB = (
+    "probes_failed", "probe_relay_rtt", "sample_rtt", "sample_jitter", "sample_loss", "sample_reordered",
+    "agent_memory", "agent_memory_growth", "history_messages", "impairment_unproven",
+    "recovery_noticed", "recovery_media", "recovery_first_turn", "recoveries_failed", "context_lost",
+    "reconnect_attempts",
+)  # fmt: skip
+LOOPBACK = ("127.0.0.1", "localhost")
+
+
+class Here:
+    """The callers' site is this machine as it is."""
+
+    def popen(self, argv: Sequence[str], **options: Any) -> subprocess.Popen[Any]:  # noqa: ANN401
+        """`subprocess.Popen`."""
+        return subprocess.Popen(list(argv), **options)
+
+
+def load(
+    drill: Annotated[str, typer.Argument(help="A drill file, or the name of a built-in drill.")],
+    target: Annotated[str, typer.Option(help="The target: http://host:port, or the endpoint of another protocol.")],
+    protocol: Annotated[str, typer.Option(help="What the target speaks: openai, whip or pipecat.")] = "openai",
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Locust workers, each with an engine of its own.")] = 1,
+    web_ui: Annotated[bool, typer.Option("--web-ui", help="Show Locust's page on 127.0.0.1:8089 meanwhile.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="The run folder to make; must not hold a run yet.", envvar="CALLDRILL_OUT")
+    ] = None,
+    json_out: Annotated[bool, typer.Option("--json", help="Print the run document on stdout.")] = False,
+) -> None:
+    """Place a drill's calls to a running target, judge them, and write the report."""
+    _check(target, protocol)
+    asked = load_drill(drill)
+    without = _without_lab(asked)
+    left_out = sorted(set(asked.checks) - set(without.checks))
+    folder = new_folder(out, without.drill.name)
+    begun = begin(folder, {key: part for key, part in without.resolved().items() if key != "lab"})
+    recorder = Recorder(folder / RECORDS_FILE)
+    try:
+        checks = f"the checks {', '.join(left_out)}" if left_out else "no check"
+        recorder.note(f"without the lab: its profile, {len(asked.timeline)} faults and {checks} left out")
+        status = _place(recorder, folder, _plan(without, target, protocol, recorder.path), workers, web_ui)
+    finally:
+        recorder.close()
+    finished = finish_run(folder, status)
+    tell(folder, finished, begun, json_out)
+    raise typer.Exit(exit_code(finished))
+
+
+def _check(target: str, protocol: str) -> None:
+    try:
+        url = urlsplit(target)
+        usable = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise InputError(f"--target {target}: not an address of a target; give http://host:port")
+    if protocol not in TARGETS:
+        raise InputError(f"--protocol {protocol}: unknown; known: {', '.join(TARGETS)}")
+
+
+def _without_lab(drill: Drill) -> Drill:
+    """The callers' part of a drill, and the checks that it can answer."""
+    replace = msgspec.structs.replace
+    return replace(
+        drill,
+        timeline=(),
+        probe=replace(drill.probe, enabled=False),
+        sampler=replace(drill.sampler, duration_s=0.0),
+        checks={name: said for name, said in drill.checks.items() if name not in NEEDS_THE_LAB},
+    )
+
+
+def _plan(drill: Drill, target: str, protocol: str, records: Path) -> LoadPlan:
+    callers = drill.callers
+    call = CallPlan(
+        target=target,
+        turns=tuple(TurnPlan(turn.at_s, turn.say) for turn in callers.turns),
+        policy=callers.policy,
+        prime_messages=callers.prime_messages,
+        turn_limit_s=callers.turn_limit_s,
+        call_limit_s=callers.call_limit_s,
+        protocol=cast(Protocol, protocol),
+    )
+    return LoadPlan(call, callers.schedule(), str(records))
+
+
+def _place(recorder: Recorder, folder: Path, plan: LoadPlan, workers: int, web_ui: bool) -> Status:
+    def on_event(event: dict[str, Any]) -> None:
+        words = {
+            "first-due": f"{workers} engines are up; the first call is due",
+            "ended": f"{event.get('id')} {event.get('outcome')}",
+            "fault": str(event.get("text")),
+        }
+        if event["event"] in words:
+            recorder.note(words[event["event"]], "error" if event["event"] == "fault" else "info", "locust")
+
+    try:
+        with (
+            tempfile.TemporaryDirectory() as runtime,
+            Load(
+                Here(), plan, _secrets(plan.call.target), Path(runtime), folder / "logs" / "locust.log", workers, web_ui
+            ) as run,
+        ):
+            run.follow(on_event)
+    except KeyboardInterrupt:
+        recorder.note("interrupted; what was recorded is kept", "warning")
+        return "interrupted"
+    except CalldrillError as error:
+        recorder.note(f"cannot go on: {error}", "error")
+        return "aborted"
+    return "finished"
+
+
+def _secrets(target: str) -> dict[str, str]:
+    """The environment's secrets; towards loopback the callers bind to loopback, which they would not find else."""
+    kept = ("CALLDRILL_API_KEY", "CALLDRILL_TURN_USERNAME", "CALLDRILL_TURN_PASSWORD", "CALLDRILL_CALLER_ADDRESSES")
+    found = {name: os.environ[name] for name in kept if name in os.environ}
+    if urlsplit(target).hostname in LOOPBACK:
+        found.setdefault("CALLDRILL_CALLER_ADDRESSES", "127.0.0.1")
+    return found

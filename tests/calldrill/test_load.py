@@ -1,0 +1,114 @@
+"""``calldrill load`` as a person runs it, against an agent on loopback, and every way it can end."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from measures.call import Call
+from measures.host import SelfCheck
+from measures.record import Note
+from reports.folder import read_records
+from tests.agent.server import API_KEY, free_port, running_agent
+from tests.conftest import PATIENCE
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180 * PATIENCE)]
+
+DRILL = """
+[drill]
+name = "small"
+[[timeline]]
+at_s = 5
+kind = "nat-rebind"
+[callers]
+arrivals = { shape = "steps", per_s = [2, 4], each_s = 1 }
+turns = [{ at_s = AT, say = "order" }]
+[checks]
+calls_failed = "count == 0"
+turns_missed = "count == 0"
+sample_loss = "rate < 1 %"
+recoveries_failed = "count == 0"
+"""
+
+
+@pytest.fixture(scope="module")
+def agent():
+    with running_agent() as running:
+        yield running
+
+
+def start(tmp_path: Path, url: str, *arguments: str, turn_at_s: float = 0.5) -> subprocess.Popen[str]:
+    drill = tmp_path / "small.toml"
+    drill.write_text(DRILL.replace("AT", str(turn_at_s)))
+    command = ["load", str(drill), "--target", url, "--out", str(tmp_path / "run"), *arguments]
+    return subprocess.Popen(
+        [sys.executable, "-m", "calldrill", *command], env={**os.environ, "CALLDRILL_API_KEY": API_KEY}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_calls_arrive_are_judged_and_reported(agent, tmp_path: Path, workers: int) -> None:
+    output, errors = start(tmp_path, agent.url, "--json", "--workers", str(workers)).communicate(timeout=90 * PATIENCE)
+    document, folder = json.loads(output), tmp_path / "run"
+    assert document["outcome"] == "passed", (output, errors)
+    assert {verdict["threshold"]["metric"] for verdict in document["verdicts"]} == {"calls_failed", "turns_missed"}
+    assert "lab" not in document["drill"]
+    assert "sample_loss" in errors, "what is left out is said"
+    records = list(read_records(folder))
+    dues = sorted(record.due_ns for record in records if isinstance(record, Call))
+    assert [round((due - dues[0]) / 1e6) for due in dues] == [0, 500, 1000, 1250, 1500, 1750]
+    assert len([r for r in records if isinstance(r, SelfCheck) and r.source == "callers"]) == workers
+    assert (folder / "report.html").exists()
+    assert API_KEY not in "".join(p.read_text(errors="replace") for p in folder.rglob("*") if p.is_file())
+
+
+def test_an_interrupted_load_keeps_its_records_and_leaves_no_process(agent, tmp_path: Path) -> None:
+    process = start(tmp_path, agent.url, "--workers", "2", turn_at_s=60)
+    deadline = time.monotonic() + 60 * PATIENCE
+    while not any(isinstance(r, Note) and "due" in r.text for r in read_or_nothing(tmp_path / "run")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.1)
+    family = psutil.Process(process.pid).children(recursive=True)
+    assert len(family) == 5, "master, two workers, two engines"
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60 * PATIENCE)
+    assert process.returncode == 130, errors
+    assert not [child for child in family if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+
+
+def read_or_nothing(folder: Path) -> list:
+    return list(read_records(folder)) if (folder / "samples.jsonl").exists() else []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--target", "udp://x"), "--target udp://x: not an address"),
+        (("--target", "http://a", "--protocol", "sip"), "--protocol sip: unknown; known: openai, whip, pipecat"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line_and_code_2(arguments: tuple[str, ...], said: str) -> None:
+    command = [sys.executable, "-m", "calldrill", "load", "quick", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_nobody_there_is_calls_that_failed(tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    drill = tmp_path / "short.toml"
+    drill.write_text(
+        '[drill]\nname = "x"\n[callers]\ncalls = 1\ncall_limit_s = 3\n[checks]\ncalls_failed = "count == 0"\n'
+    )
+    command = [sys.executable, "-m", "calldrill", "load", str(drill), "--target", url, "--out", str(tmp_path / "run")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=90 * PATIENCE, check=False)
+    assert done.returncode == 99, done.stderr
