@@ -14,11 +14,13 @@ from aiortc.rtcicetransport import RTCIceCandidate, RTCIceParameters
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpParameters
 from aiortc.rtcsctptransport import RTCSctpCapabilities
 
+from rtc.codec import OPUS, STATIC, Codec, known
 from rtc.errors import RemoteProtocolError
 
 MAX_SDP_BYTES = 64 * 1024
-OPUS_PAYLOAD_TYPE = 111
 MAX_MESSAGE_BYTES = 65536
+MAX_CANDIDATES = 100  # RFC 8445 section 6.1.2.5 limits the pairs made of them
+MAX_CANDIDATE_BYTES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,10 @@ class Media:
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """What we say of ourselves. ``setup`` is ``auto`` (actpass), ``client`` (active) or ``server`` (passive)."""
+    """What we say of ourselves. ``setup`` is ``auto`` (actpass), ``client`` (active) or ``server`` (passive).
+
+    ``candidates_complete`` is False when more candidates will be trickled (RFC 8838).
+    """
 
     session_id: int
     version: int
@@ -43,12 +48,16 @@ class Local:
     setup: str
     ssrc: int
     cname: str
-    payload_type: int = OPUS_PAYLOAD_TYPE
+    codecs: tuple[Codec, ...] = (OPUS,)
+    candidates_complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """What the other side said. ``payload_type`` is the one it wants Opus in; None without an audio section."""
+    """What the other side said. ``codecs`` are those we know, in its order and by its payload types.
+
+    ``wants_trickle`` tells that it takes candidates later, ``candidates_complete`` that it sends no more itself.
+    """
 
     media: tuple[Media, ...]
     ufrag: str
@@ -58,7 +67,8 @@ class Remote:
     fingerprints: tuple[RTCDtlsFingerprint, ...]
     setup: str
     ice_lite: bool
-    payload_type: int | None
+    wants_trickle: bool
+    codecs: tuple[Codec, ...]
     sctp_port: int | None
     max_message_bytes: int
 
@@ -75,22 +85,34 @@ def write(local: Local) -> str:
         section.host = "0.0.0.0"  # noqa: S104  a placeholder of RFC 8839 section 4.3.1, nothing is bound to it
         section.ice = RTCIceParameters(usernameFragment=local.ufrag, password=local.password)
         section.ice_candidates = list(local.candidates)
-        section.ice_candidates_complete = True
+        section.ice_candidates_complete = local.candidates_complete
+        section.ice_options = "trickle"
         section.dtls = RTCDtlsParameters(fingerprints=list(local.fingerprints), role=local.setup)
         session.media.append(section)
     return str(session)
 
 
 def _audio_section(local: Local) -> aiortc_sdp.MediaDescription:
-    section = aiortc_sdp.MediaDescription("audio", 9, "UDP/TLS/RTP/SAVPF", [local.payload_type])
-    opus = RTCRtpCodecParameters(mimeType="audio/opus", clockRate=48000, channels=2, payloadType=local.payload_type)
-    opus.parameters = {"minptime": 10, "useinbandfec": 1}
-    section.rtp = RTCRtpParameters(codecs=[opus])
+    payload_types = [codec.payload_type for codec in local.codecs]
+    section = aiortc_sdp.MediaDescription("audio", 9, "UDP/TLS/RTP/SAVPF", payload_types)
+    section.rtp = RTCRtpParameters(codecs=[_codec_lines(codec) for codec in local.codecs])
     section.direction = "sendrecv"
     section.msid = f"{local.cname} audio"
     section.rtcp_port, section.rtcp_host, section.rtcp_mux = 9, "0.0.0.0", True  # noqa: S104
     section.ssrc = [aiortc_sdp.SsrcDescription(ssrc=local.ssrc, cname=local.cname)]
     return section
+
+
+def _codec_lines(codec: Codec) -> RTCRtpCodecParameters:
+    lines = RTCRtpCodecParameters(
+        mimeType=f"audio/{codec.name}",
+        clockRate=codec.clock_rate,
+        channels=codec.channels,
+        payloadType=codec.payload_type,
+    )
+    if codec.name == OPUS.name:
+        lines.parameters = {"minptime": 10, "useinbandfec": 1}
+    return lines
 
 
 def _data_section() -> aiortc_sdp.MediaDescription:
@@ -125,12 +147,13 @@ def _remote(session: aiortc_sdp.SessionDescription) -> Remote:
         media=tuple(Media(section.kind, section.rtp.muxId or str(i)) for i, section in enumerate(session.media)),
         ufrag=first.ice.usernameFragment,
         password=first.ice.password,
-        candidates=tuple(_unique(c for section in session.media for c in section.ice_candidates)),
-        candidates_complete=True,
+        candidates=tuple(_unique(c for section in session.media for c in section.ice_candidates)[:MAX_CANDIDATES]),
+        candidates_complete=first.ice_candidates_complete,
         fingerprints=tuple(first.dtls.fingerprints),
         setup=first.dtls.role,
         ice_lite=bool(first.ice.iceLite),
-        payload_type=_opus_payload_type(session.media),
+        wants_trickle="trickle" in (first.ice_options or "").split(),
+        codecs=_codecs(session.media),
         sctp_port=(data.sctp_port or 5000) if data is not None else None,
         max_message_bytes=capabilities.maxMessageSize if capabilities else MAX_MESSAGE_BYTES,
     )
@@ -144,11 +167,49 @@ def _unique(candidates: Iterable[RTCIceCandidate]) -> list[RTCIceCandidate]:
     return list(seen.values())
 
 
-def _opus_payload_type(sections: Sequence[aiortc_sdp.MediaDescription]) -> int | None:
-    for section in sections:
-        if section.kind == "audio":
-            for codec in section.rtp.codecs:
-                if codec.mimeType.lower() == "audio/opus" and codec.payloadType is not None:
-                    return int(codec.payloadType)
-            raise RemoteProtocolError("the audio section offers no Opus")
-    return None
+def _codecs(sections: Sequence[aiortc_sdp.MediaDescription]) -> tuple[Codec, ...]:
+    section = next((section for section in sections if section.kind == "audio"), None)
+    if section is None:
+        return ()
+    named = {int(codec.payloadType): codec for codec in section.rtp.codecs if codec.payloadType is not None}
+    found: list[Codec] = []
+    for payload_type in (int(format_) for format_ in section.fmt):
+        lines = named.get(payload_type)
+        codec = (
+            known(lines.mimeType.partition("/")[2], lines.clockRate, payload_type)
+            if lines
+            else STATIC.get(payload_type)
+        )
+        if codec is not None:
+            found.append(codec)
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Trickled:
+    """One candidate that came by itself, and the ICE generation it says it is of (empty: it does not say)."""
+
+    candidate: RTCIceCandidate
+    ufrag: str
+
+
+def read_candidate(text: str) -> Trickled:
+    """A trickled candidate, with or without ``a=`` and ``candidate:`` (RFC 8839 section 5.1, RFC 8840).
+
+    Raises `RemoteProtocolError`.
+    """
+    if len(text) > MAX_CANDIDATE_BYTES:
+        raise RemoteProtocolError(f"the candidate has {len(text)} bytes; at most {MAX_CANDIDATE_BYTES} are read")
+    line = text.strip().removeprefix("a=").removeprefix("candidate:")
+    try:
+        candidate = aiortc_sdp.candidate_from_sdp(line)
+    except Exception as error:  # the parser asserts, indexes and converts
+        raise RemoteProtocolError(f"the candidate {text[:80]!r} cannot be parsed") from error
+    words = line.split()
+    ufrag = words[words.index("ufrag") + 1] if "ufrag" in words[:-1] else ""
+    return Trickled(candidate, ufrag)
+
+
+def write_candidate(candidate: RTCIceCandidate, ufrag: str) -> str:
+    """A candidate to trickle, as a browser's ``addIceCandidate`` takes it."""
+    return f"candidate:{aiortc_sdp.candidate_to_sdp(candidate)} ufrag {ufrag}"

@@ -1,17 +1,18 @@
-"""One end of one call: a path, DTLS, SRTP, SCTP and two RTP streams under one state.
+"""One end of one call: paths, an association, audio streams, under one state.
 
 Theory of operation
 -------------------
-The DTLS transport of aiortc is given a small stand-in for its ICE transport (`_Wire`): it sends on whatever path is
-selected now and receives only what is DTLS. SRTP and SRTCP are taken off before that and handled at once, in the
-datagram's own callback: unprotect, read the header, count, hand over. No queue, no task, no decoding.
+What comes in on a path is SRTP, DTLS or neither (RFC 7983). SRTP is handled at once, in the datagram's own callback:
+unprotect, read the header, count, hand over; no queue, no task, no decoding. DTLS goes to `rtc.association`.
 
 A restart (RFC 8445 section 2.4) makes a second `IcePath` with new credentials. Until it is nominated both paths
-are listened to and the old one is sent on; then the new one takes over and the old one is closed. DTLS, SRTP
-keys, SSRCs and the data channel never notice.
+are listened to and the old one is sent on; then the new one takes over, and the old one is listened to for three
+seconds more (section 8.3.1), because packets are still under way on it. DTLS, SRTP keys, SSRCs and the data
+channel never notice.
 
 The owner drives the steps (offer, answer, connect, restart), each with a deadline, and gets callbacks for media,
-messages and changes of state.
+messages and changes of state. Candidates may come and go by themselves: `add_remote_candidate` takes them at any
+time, and with ``trickle`` ours are told by ``on_candidate`` instead of being waited for (RFC 8838).
 """
 
 import asyncio
@@ -21,31 +22,37 @@ import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 
-import pylibsrtp
-from aiortc import RTCCertificate, RTCDataChannel, RTCDataChannelParameters
-from aiortc.rtcdtlstransport import RTCDtlsParameters, RTCDtlsTransport
-from aiortc.rtcsctptransport import RTCSctpCapabilities, RTCSctpTransport
+from aiortc import RTCCertificate, RTCDataChannel
+from aiortc.rtcicetransport import RTCIceCandidate
 
 from measures.call import RtpStats
 from measures.probe import Phase
-from rtc import description, liveness
+from rtc import codec, description, liveness
+from rtc.association import Association
+from rtc.audio import RTCP_TYPES, AudioStreams
+from rtc.codec import Codec
 from rtc.description import Local, Media, Remote
 from rtc.errors import LocalError, NetworkError, RemoteProtocolError
 from rtc.frame_clock import FrameClock
 from rtc.liveness import Event, Patience, State
-from rtc.opus import FRAME_SAMPLES, SILENCE
-from rtc.path import IceConfig, IcePath
+from rtc.path import DTLS_FIRST_BYTES, IceConfig, IcePath
 from rtc.rtcp import Reports
-from rtc.rtp import ReceiveStatistics, RtpPacket, pack_header, unpack
+from rtc.rtp import ReceiveStatistics, RtpPacket
 
 WATCH_EVERY_FRAMES = 5
 REPORT_EVERY_FRAMES = 100
-RTCP_TYPES = range(192, 224)  # RFC 5761 section 4
+OLD_PATH_LINGERS_S = 3.0  # RFC 8445 section 8.3.1
+MEDIA_FIRST_BYTES = range(128, 192)
+RTP_HEADER_BYTES = 12
 
 
 @dataclass(frozen=True, slots=True)
 class PeerConfig:
-    """How a peer connects. ``channel`` is the label of the data channel that the offerer opens."""
+    """How a peer connects. ``channel`` is the label of the data channel that the offerer opens.
+
+    ``codecs`` are those its owner can give and take frames of; which one it is, `Peer.codec` tells when the
+    state is ``connecting``. With ``trickle`` descriptions wait for no server, if the far end can do that.
+    """
 
     ice: IceConfig = field(default_factory=IceConfig)
     patience: Patience = field(default_factory=Patience)
@@ -53,35 +60,23 @@ class PeerConfig:
     ice_deadline_s: float = 15.0
     dtls_deadline_s: float = 10.0
     channel_deadline_s: float = 10.0
+    codecs: tuple[Codec, ...] = (codec.OPUS,)
+    trickle: bool = False
 
 
 @dataclass(slots=True)
 class Handlers:
-    """What the owner wants to hear of. Each is called on the event loop and must return at once."""
+    """What the owner wants to hear of. Each is called on the event loop and must return at once.
+
+    ``on_candidate`` gets a candidate to pass on, and an empty text when there are no more.
+    """
 
     on_state: Callable[[State], None] = lambda state: None
     on_packet: Callable[[RtpPacket], None] = lambda packet: None
     on_message: Callable[[str], None] = lambda text: None
     on_frame: Callable[[int], bytes | None] = lambda due_ns: None
     on_channel: Callable[[], None] = lambda: None
-
-
-class _Wire:
-    """What aiortc's DTLS transport sees of ICE: somewhere to send, and the DTLS packets that came."""
-
-    def __init__(self, peer: "Peer") -> None:
-        self._peer = peer
-        self.inbox: asyncio.Queue[bytes | None] = asyncio.Queue(maxsize=256)
-        self.role = "controlling"
-
-    async def _recv(self) -> bytes:
-        data = await self.inbox.get()
-        if data is None:
-            raise ConnectionError("the peer is closed")
-        return data
-
-    async def _send(self, data: bytes) -> None:
-        self._peer.send_datagram(data)
+    on_candidate: Callable[[str], None] = lambda text: None
 
 
 class Peer:
@@ -91,29 +86,27 @@ class Peer:
         self._clock = clock
         self._config = config
         self._handlers = handlers
-        self._wire = _Wire(self)
-        self._dtls = RTCDtlsTransport(self._wire, [certificate])  # type: ignore[arg-type]
-        self._sctp = RTCSctpTransport(self._dtls)
-        self._channel: RTCDataChannel | None = None
-        self._channel_open = asyncio.Event()
+        self._association = Association(
+            certificate,
+            self.send_datagram,
+            on_message=self._on_message,
+            on_open=self._on_channel_open,
+            on_closed=self._on_association_closed,
+        )
+        self._audio = AudioStreams()
         self._offerer = False
         self._path: IcePath | None = None
         self._next_path: IcePath | None = None
         self._old_paths: set[asyncio.Task[None]] = set()
+        self._ended = asyncio.Event()
         self._work: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Future[None] | None = None
         self._remote: Remote | None = None
         self._media: tuple[Media, ...] = (Media("audio", "0"), Media("application", "1"))
+        self._codecs = config.codecs
         self._session_id, self._version = secrets.randbits(62), 0
         self._cname = secrets.token_hex(8)
-        self._payload_type = description.OPUS_PAYLOAD_TYPE
         self._frames = 0
-        self._rtp_time = secrets.randbits(31)
-        self._sequence = secrets.randbits(15)
-        self.ssrc = secrets.randbits(31) | 1
-        self.packets_out = self.octets_out = 0
-        self.received = ReceiveStatistics()
-        self.reports = Reports()
         self.state: State = "new"
         self.last_heard_ns = 0
         self.phases: list[Phase] = []
@@ -124,10 +117,9 @@ class Peer:
         """Gather and return an offer, or, on a connected peer, the offer of an ICE restart."""
         if self.state == "closed":
             raise LocalError("a closed peer makes no offers")
-        restart = self._path is not None
         self._offerer = True
-        path = await self._gather(controlling=True, phase="gather_restart" if restart else "gather")
-        return description.write(self._describe(path, setup="auto"))
+        path = await self._gather(controlling=True, trickle=self._config.trickle)
+        return self._describe(path, "auto", trickle=self._config.trickle)
 
     async def answer(self, offer_sdp: str) -> str:
         """Answer an offer, or the restart of one; connecting then goes on by itself in the background."""
@@ -138,16 +130,19 @@ class Peer:
         if restart:
             self._check_same_association(remote)
             self._remote = remote
+        else:
+            self._agree(remote)
         self._media = remote.media
-        self._payload_type = remote.payload_type or self._payload_type
-        path = await self._gather(controlling=False, phase="gather_restart" if restart else "gather")
-        setup = self._dtls._role if restart else ("server" if remote.setup == "client" else "client")
+        trickle = self._config.trickle and remote.wants_trickle
+        path = await self._gather(controlling=False, trickle=trickle)
+        setup = self._association.role if restart else ("server" if remote.setup == "client" else "client")
         self._spawn(self._finish_restart(remote) if restart else self._connect(remote, setup))
-        return description.write(self._describe(path, setup=setup))
+        return self._describe(path, setup, trickle)
 
     async def connect(self, answer_sdp: str) -> None:
         """Take the answer and connect: ICE, DTLS, SCTP. Raises a `PeerError`; each step has its deadline."""
         remote = description.read(answer_sdp)
+        self._agree(remote)
         await self._connect(remote, "server" if remote.setup == "client" else "client")
 
     async def finish_restart(self, answer_sdp: str) -> None:
@@ -156,27 +151,48 @@ class Peer:
         self._check_same_association(remote)
         await self._finish_restart(remote)
 
-    def _describe(self, path: IcePath, setup: str) -> Local:
+    def add_remote_candidate(self, text: str) -> None:
+        """Take a trickled candidate; an empty text, the end of them, changes nothing (RFC 8863).
+
+        Raises `RemoteProtocolError` for what is none. One of another generation is dropped.
+        """
+        if not text.strip():
+            return
+        trickled = description.read_candidate(text)
+        for path in (self._next_path, self._path):
+            if path is not None and trickled.ufrag in ("", path.remote_username or trickled.ufrag):
+                path.learn(trickled.candidate)
+                return
+
+    def _describe(self, path: IcePath, setup: str, trickle: bool) -> str:
         self._version += 1
-        return Local(
+        local = Local(
             session_id=self._session_id,
             version=self._version,
             media=self._media,
             ufrag=path.local_username,
             password=path.local_password,
             candidates=path.candidates,
-            fingerprints=tuple(self._dtls.getLocalParameters().fingerprints),
+            fingerprints=self._association.fingerprints,
             setup=setup,
             ssrc=self.ssrc,
             cname=self._cname,
-            payload_type=self._payload_type,
+            codecs=self._codecs,
+            candidates_complete=not trickle,
         )
+        return description.write(local)
 
-    def _on_dtls_state(self) -> None:
-        """The far end hung up by closing DTLS: close our side too."""
-        if self._dtls.state == "closed" and self.state != "closed":
-            self._step("close")
-            self._closing = asyncio.ensure_future(self._release())
+    def _agree(self, remote: Remote) -> None:
+        """Settle on the audio codec, for the whole call."""
+        if not any(media.kind == "audio" for media in remote.media):
+            return
+        chosen = codec.first_common(remote.codecs, self._config.codecs)
+        if chosen is None:
+            names = " or ".join(one.name for one in self._config.codecs)
+            raise RemoteProtocolError(f"the audio section offers no {names}")
+        described = next(one.payload_type for one in self._config.codecs if one.name == chosen.name)
+        self._audio.agree(chosen, described)
+        self._codecs = (chosen,)
 
     def _check_same_association(self, remote: Remote) -> None:
         known = {f.value.upper() for f in self._remote.fingerprints} if self._remote else set()
@@ -185,24 +201,34 @@ class Peer:
 
     # -- connecting -----------------------------------------------------------------------------------------
 
-    async def _gather(self, controlling: bool, phase: str) -> IcePath:
+    async def _gather(self, controlling: bool, trickle: bool) -> IcePath:
         await self._drop_next_path()
         began = time.monotonic_ns()
         path = IcePath(controlling, self._config.ice, self._on_datagram)
         self._next_path = path
         await path.gather_candidates()
-        self._phase(phase, began)
-        if not path.local_candidates:
-            raise NetworkError("no local candidate could be gathered")
+        if trickle:
+            self._spawn(self._trickle(path))
+        else:
+            await path.ask_servers(lambda candidate: None)
+            if not path.local_candidates:
+                raise NetworkError("no local candidate could be gathered")
+        self._phase("gather" if self._path is None else "gather_restart", began)
         return path
+
+    async def _trickle(self, path: IcePath) -> None:
+        def tell(candidate: RTCIceCandidate) -> None:
+            self._handlers.on_candidate(description.write_candidate(candidate, path.local_username))
+
+        await path.ask_servers(tell)
+        self._handlers.on_candidate("")
 
     async def _connect(self, remote: Remote, setup: str) -> None:
         self._remote = remote
         self._step("start")
         try:
             await self._establish(remote, "ice")
-            await self._handshake(remote, setup)
-            await self._open_channel(remote)
+            await self._associate(remote, setup)
         except Exception:
             self._step("setup-failed")
             raise
@@ -223,62 +249,33 @@ class Peer:
     def _select(self, path: IcePath) -> None:
         old, self._path, self._next_path = self._path, path, None
         if old is not None:
-            task = asyncio.ensure_future(old.close())
+            task = asyncio.ensure_future(self._retire(old))
             self._old_paths.add(task)
             task.add_done_callback(self._old_paths.discard)
 
-    async def _handshake(self, remote: Remote, setup: str) -> None:
-        began = time.monotonic_ns()
-        self._dtls._set_role(setup)
-        parameters = RTCDtlsParameters(fingerprints=list(remote.fingerprints))
-        try:
-            await asyncio.wait_for(self._dtls.start(parameters), self._config.dtls_deadline_s)
-        except TimeoutError:
-            raise NetworkError(f"DTLS did not finish within {self._config.dtls_deadline_s:g} s") from None
-        if self._dtls.state != "connected":
-            raise RemoteProtocolError("the DTLS handshake failed: certificate or protocol mismatch")
-        self._dtls.on("statechange", self._on_dtls_state)
-        self._phase("dtls", began)
+    async def _retire(self, path: IcePath) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), OLD_PATH_LINGERS_S)
+        await path.close()
 
-    async def _open_channel(self, remote: Remote) -> None:
+    async def _associate(self, remote: Remote, setup: str) -> None:
+        began = time.monotonic_ns()
+        await self._association.handshake(setup, remote.fingerprints, self._config.dtls_deadline_s)
+        self._phase("dtls", began)
         if remote.sctp_port is None:
             return
         began = time.monotonic_ns()
-        self._sctp.on("datachannel", self._adopt_channel)
-        await self._sctp.start(RTCSctpCapabilities(maxMessageSize=remote.max_message_bytes), remote.sctp_port)
-        if not self._offerer:
-            return  # the offerer opens the channel, whenever it wants
-        self._adopt_channel(RTCDataChannel(self._sctp, RTCDataChannelParameters(label=self._config.channel)))
-        try:
-            await asyncio.wait_for(self._channel_open.wait(), self._config.channel_deadline_s)
-        except TimeoutError:
-            deadline_s = self._config.channel_deadline_s
-            raise NetworkError(f"the data channel did not open within {deadline_s:g} s") from None
-        self._phase("channel", began)
-
-    def _adopt_channel(self, channel: RTCDataChannel) -> None:
-        self._channel = channel
-        channel.on("message", lambda data: self._handlers.on_message(data) if isinstance(data, str) else None)
-        channel.on("open", self._channel_opened)
-        if channel.readyState == "open":
-            self._channel_opened()
-
-    def _channel_opened(self) -> None:
-        self._channel_open.set()
-        self._handlers.on_channel()
+        await self._association.start_data(remote.sctp_port, remote.max_message_bytes)
+        if self._offerer:  # the offerer opens the channel; the answerer takes it, whenever it comes
+            await self._association.open_channel(self._config.channel, self._config.channel_deadline_s)
+            self._phase("channel", began)
 
     async def _finish_restart(self, remote: Remote) -> None:
         self._remote = remote
         await self._establish(remote, "ice_restart")
         self.last_heard_ns = time.monotonic_ns()
         self._step("established")
-        self._hurry_data()
-
-    def _hurry_data(self) -> None:
-        """Have SCTP retransmit now: its back-off grew while the path was dead, and the path is new."""
-        if self._sctp._t3_handle is not None:
-            self._sctp._t3_cancel()
-            self._sctp._t3_expired()
+        self._association.hurry()
 
     # -- media and messages ---------------------------------------------------------------------------------
 
@@ -290,61 +287,48 @@ class Peer:
 
     def send_message(self, text: str) -> bool:
         """Send on the data channel; False when it is not open."""
-        if self._channel is None or self._channel.readyState != "open":
-            return False
-        self._channel.send(text)
-        return True
+        return self._association.send_message(text)
+
+    def _on_message(self, text: str) -> None:
+        self._handlers.on_message(text)
+
+    def _on_channel_open(self) -> None:
+        self._handlers.on_channel()
 
     def _on_frame(self, due_ns: int) -> None:
         self._frames += 1
-        payload = self._handlers.on_frame(due_ns) or SILENCE
-        self._send_rtp(payload)
+        self._send_rtp(self._handlers.on_frame(due_ns))
         if self._frames % WATCH_EVERY_FRAMES == 0:
             self._watch()
         if self._frames % REPORT_EVERY_FRAMES == 0:
-            self._report()
+            report = self._association.protect_rtcp(self._audio.report())
+            if report is not None:
+                self.send_datagram(report)
 
-    def _send_rtp(self, payload: bytes) -> None:
-        session, path = self._dtls._tx_srtp, self._path
-        self._sequence = (self._sequence + 1) & 0xFFFF
-        self._rtp_time = (self._rtp_time + FRAME_SAMPLES) & 0xFFFFFFFF
-        if session is None or path is None:
-            return
-        packet = pack_header(self._payload_type, self._sequence, self._rtp_time, self.ssrc) + payload
-        if path.send_now(session.protect(packet)):
-            self.packets_out += 1
-            self.octets_out += len(payload)
-
-    def _report(self) -> None:
-        session = self._dtls._tx_srtp
-        if session is not None and self._path is not None:
-            data = self.reports.compose(self.ssrc, self._rtp_time, self.packets_out, self.octets_out, self.received)
-            self._path.send_now(session.protect_rtcp(data))
+    def _send_rtp(self, payload: bytes | None) -> None:
+        packet, path = self._audio.next_packet(payload), self._path
+        protected = self._association.protect(packet) if path is not None else None
+        if path is not None and protected is not None and path.send_now(protected):
+            self._audio.note_sent(len(packet) - RTP_HEADER_BYTES)
 
     def _on_datagram(self, data: bytes) -> None:
-        first = data[0]
-        if 127 < first < 192:
+        if data[0] in MEDIA_FIRST_BYTES:
             self._on_srtp(data)
-        elif 19 < first < 64:
-            with contextlib.suppress(asyncio.QueueFull):  # a flood of DTLS is dropped like any datagram
-                self._wire.inbox.put_nowait(data)
+        elif data[0] in DTLS_FIRST_BYTES:
+            self._association.take(data)
 
     def _on_srtp(self, data: bytes) -> None:
-        session = self._dtls._rx_srtp
-        if session is None or len(data) < 12:
+        if len(data) < RTP_HEADER_BYTES - 4:  # the shortest RTCP packet
             return
         arrived_ns = time.monotonic_ns()
-        try:
-            if data[1] in RTCP_TYPES:
-                self.reports.read(session.unprotect_rtcp(data), self.ssrc)
-                packet = None
-            else:
-                packet = unpack(session.unprotect(data), arrived_ns)
-        except pylibsrtp.Error:
+        is_rtcp = data[1] in RTCP_TYPES
+        plain = self._association.unprotect(data, is_rtcp)
+        if plain is None:
             return  # not authentic: no sign of life
         self.last_heard_ns = arrived_ns
-        if packet is not None:
-            self.received.add(packet)
+        if is_rtcp:
+            self._audio.take_rtcp(plain)
+        elif (packet := self._audio.take_rtp(plain, arrived_ns)) is not None:
             self._handlers.on_packet(packet)
 
     # -- state ----------------------------------------------------------------------------------------------
@@ -356,14 +340,65 @@ class Peer:
             self._handlers.on_state(following)
 
     def _watch(self) -> None:
-        path = self._path
+        path, patience = self._path, self._config.patience
+        if path is not None and path.consent_lost:
+            self._step("silence")
+            self._step("expired")
+            return  # what is still heard on it does not help: we may not answer
         # only media counts: after a NAT rebinding our questions are still answered while their media is lost
         silent_s = (time.monotonic_ns() - self.last_heard_ns) / 1e9
-        if path is not None and silent_s > self._config.patience.ask_after_s:
+        if path is not None and silent_s > patience.ask_after_s:
             path.ping()
-        event = liveness.watch(self.state, silent_s, self._config.patience)
+        event = liveness.watch(self.state, silent_s, patience)
         if event is not None:
             self._step(event)
+
+    def _on_association_closed(self) -> None:
+        """The far end hung up by closing DTLS: close our side too."""
+        if self.state != "closed":
+            self._step("close")
+            self._closing = asyncio.ensure_future(self._release())
+
+    # -- figures --------------------------------------------------------------------------------------------
+
+    @property
+    def codec(self) -> Codec:
+        """The audio codec agreed on; frames given by ``on_frame`` have to be of it."""
+        return self._audio.codec
+
+    @property
+    def ssrc(self) -> int:
+        """Of the stream we send."""
+        return self._audio.ssrc
+
+    @property
+    def received(self) -> ReceiveStatistics:
+        """The running figures of the received stream."""
+        return self._audio.received
+
+    @property
+    def reports(self) -> Reports:
+        """What the far end's reports told."""
+        return self._audio.reports
+
+    @property
+    def packets_out(self) -> int:
+        """Packets sent so far."""
+        return self._audio.packets_out
+
+    @property
+    def octets_out(self) -> int:
+        """Octets of payload sent so far."""
+        return self._audio.octets_out
+
+    @property
+    def _channel(self) -> RTCDataChannel | None:
+        return self._association.channel
+
+    @property
+    def channel_open(self) -> bool:
+        """Whether messages can be sent."""
+        return self._channel is not None and self._channel.readyState == "open"
 
     @property
     def rtt_ms(self) -> float | None:
@@ -379,10 +414,12 @@ class Peer:
 
     def sent(self) -> RtpStats:
         """What was sent so far."""
-        return RtpStats(packets=self.packets_out, octets=self.octets_out)
+        return self._audio.sent()
 
     def _phase(self, name: str, began_ns: int) -> None:
         self.phases.append(Phase(name, began_ns, time.monotonic_ns() - began_ns))
+
+    # -- the end --------------------------------------------------------------------------------------------
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.ensure_future(work)
@@ -408,12 +445,13 @@ class Peer:
 
     async def _release(self) -> None:
         self._clock.unsubscribe(self._on_frame)
+        self._ended.set()
         for task in list(self._work):
             task.cancel()
-        for closing in (self._sctp.stop(), self._dtls.stop(), self._drop_next_path(), self._close_path()):
+        await self._association.close()
+        for closing in (self._drop_next_path(), self._close_path()):
             with contextlib.suppress(Exception):
                 await closing
-        self._wire.inbox = asyncio.Queue()
         await asyncio.gather(*self._work, *self._old_paths, return_exceptions=True)
 
     async def _close_path(self) -> None:

@@ -4,6 +4,7 @@ Each side sends a sender report with a reception block every few seconds; the bl
 last sender report's NTP time and the delay since it came, so ``rtt = now - LSR - DLSR`` needs one clock only.
 """
 
+import struct
 import time
 
 from aiortc.rtp import RtcpPacket, RtcpReceiverInfo, RtcpRrPacket, RtcpSenderInfo, RtcpSrPacket
@@ -60,7 +61,7 @@ class Reports:
         """Take in a compound packet; bytes that are none are ignored."""
         try:
             packets = RtcpPacket.parse(data)
-        except (ValueError, IndexError):
+        except (ValueError, IndexError, struct.error):
             return
         for packet in packets:
             if isinstance(packet, RtcpSrPacket):
