@@ -25,7 +25,12 @@ class End:
     packets: list[RtpPacket] = field(default_factory=list)
 
 
-def make_end(clock: FrameClock, patience: Patience | None = None, frames: list[bytes] | None = None) -> End:
+def make_end(
+    clock: FrameClock,
+    patience: Patience | None = None,
+    frames: list[bytes] | None = None,
+    config: PeerConfig | None = None,
+) -> End:
     """A peer whose doings are noted; it sends ``frames`` and then silence."""
     queue = list(frames or [])
     end = End(peer=None)  # type: ignore[arg-type]
@@ -35,7 +40,7 @@ def make_end(clock: FrameClock, patience: Patience | None = None, frames: list[b
         on_message=end.messages.append,
         on_frame=lambda due_ns: queue.pop(0) if queue else None,
     )
-    config = PeerConfig(ice=LOOPBACK, patience=patience or Patience())
+    config = config or PeerConfig(ice=LOOPBACK, patience=patience or Patience())
     end.peer = Peer(clock, config, handlers, RTCCertificate.generateCertificate())
     return end
 
