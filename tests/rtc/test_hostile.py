@@ -1,0 +1,120 @@
+"""Malformed and forged datagrams at a living call, from the right address and from a wrong one."""
+
+import asyncio
+import os
+import random
+import socket
+
+import psutil
+from aioice import stun
+
+from tests.rtc.link import End, connected_pair
+from tests.waiting import until
+
+CASES = 2000
+FIRST_BYTES = [0, 1, 2, 3, 20, 21, 22, 23, 25, 63, 64, 127, 128, 144, 160, 176, 191, 255]
+
+
+def _datagrams(seed: int) -> list[bytes]:
+    """RTP, RTCP, STUN, DTLS and neither: noise, truncations and headers that lie."""
+    chance = random.Random(seed)
+    found = [b"", b"\x80", b"\x16", b"\x00"]
+    while len(found) < CASES:
+        body = chance.randbytes(chance.choice([0, 1, 3, 7, 11, 12, 19, 20, 40, 200, 1400, 2500]))
+        kind = chance.randrange(4)
+        if kind == 0:
+            found.append(bytes([chance.choice(FIRST_BYTES)]) + body)
+        elif kind == 1:  # DTLS: alert, handshake, data, of any epoch, with a length that may lie
+            epoch, length = chance.choice([0, 0, 1]), chance.choice([len(body), 0, 65535])
+            head = bytes([chance.choice([21, 22, 23]), 254, 253]) + epoch.to_bytes(2, "big") + chance.randbytes(6)
+            found.append(head + length.to_bytes(2, "big") + (b"\x02\x28" if chance.random() < 0.2 else body))
+        elif kind == 2:  # STUN with a right cookie
+            head = chance.choice([b"\x00\x01", b"\x01\x01", b"\x01\x11", b"\x00\x11", b"\x00\x03"])
+            found.append(head + len(body).to_bytes(2, "big") + b"\x21\x12\xa4\x42" + chance.randbytes(12) + body)
+        else:  # RTP or RTCP
+            found.append(bytes([chance.choice([0x80, 0x90, 0xBF]), chance.choice([111, 200, 201, 205])]) + body)
+    return found
+
+
+def _address(end: End) -> tuple[str, int]:
+    path = end.peer._path
+    assert path is not None
+    return path.local_candidates[0].host, path.local_candidates[0].port
+
+
+async def _still_well(a: End, b: End) -> None:
+    a.packets.clear()
+    b.packets.clear()
+    await until(lambda: len(a.packets) > 10 and len(b.packets) > 10)
+    word = os.urandom(4).hex()
+    assert a.peer.send_message(word)
+    await until(lambda: word in b.messages)
+    assert (a.states, b.states) == (["connecting", "connected"], ["connecting", "connected"])
+
+
+def _strange(end: End, raised: list[object]) -> None:
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: raised.append(context))
+
+
+async def test_a_stranger_changes_nothing() -> None:
+    async with connected_pair() as (a, b):
+        raised: list[object] = []
+        _strange(a, raised)
+        tasks, sockets = len(asyncio.all_tasks()), len(psutil.Process().net_connections("udp"))
+        path = a.peer._path
+        assert path is not None
+        known = len(path.remote_candidates)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            for number, datagram in enumerate(_datagrams(1)):
+                sock.sendto(datagram, _address(a))
+                if number % 50 == 0:
+                    await asyncio.sleep(0)
+            await _still_well(a, b)
+        assert len(path.remote_candidates) == known, "nobody without the password becomes a candidate"
+        await until(lambda: len(asyncio.all_tasks()) <= tasks)
+        assert len(psutil.Process().net_connections("udp")) == sockets
+        assert raised == []
+
+
+async def test_the_far_end_gone_mad_changes_nothing() -> None:
+    """The same from the address of the far end, then authentic SRTP and STUN around nonsense."""
+    async with connected_pair() as (a, b):
+        raised: list[object] = []
+        _strange(a, raised)
+        for number, datagram in enumerate(_datagrams(2)):
+            b.peer.send_datagram(datagram)
+            if number % 50 == 0:
+                await asyncio.sleep(0)
+        for number, datagram in enumerate(_datagrams(3)):
+            if 8 <= len(datagram) <= 1400 and datagram[0] & 0xC0 == 0x80:
+                protected = b.peer._association.protect_rtcp(b"\x81\xc9" + datagram[2:])
+                b.peer.send_datagram(protected or b"")
+            if number % 50 == 0:
+                await asyncio.sleep(0)
+        _send_signed_nonsense(a, b)
+        await _still_well(a, b)
+        assert raised == []
+
+
+def _send_signed_nonsense(a: End, b: End) -> None:
+    """A check with the right password that lacks what the RFC demands of it."""
+    ours, theirs = a.peer._path, b.peer._path
+    assert ours is not None
+    assert theirs is not None
+    request = stun.Message(message_method=stun.Method.BINDING, message_class=stun.Class.REQUEST)
+    request.attributes["USERNAME"] = f"{ours.local_username}:{theirs.local_username}"
+    request.add_message_integrity(ours.local_password.encode())
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.sendto(bytes(request), _address(a))
+    b.peer.send_datagram(bytes(request))
+
+
+async def test_hostile_candidates_are_refused_or_ignored() -> None:
+    async with connected_pair() as (a, b):
+        path = a.peer._path
+        assert path is not None
+        for number in range(300):
+            a.peer.add_remote_candidate(f"candidate:1 1 udp 1 127.0.0.1 {2000 + number} typ host")
+        assert len(path.remote_candidates) <= 100, "their number is bounded"
+        await _still_well(a, b)
