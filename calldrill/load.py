@@ -10,6 +10,7 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -90,11 +91,13 @@ class Load:
         """Hand each event to ``on_event`` until Locust is done. Raises `RunError` when it is not done in time."""
         plan = self._plan
         limit_s = SET_UP_LIMIT_S + length_s(plan.arrivals) + plan.call.call_limit_s + STOP_LIMIT_S
+        over = False
         for event in self._events(time.monotonic() + limit_s):
+            over = over or event["event"] == "stopped"
             on_event(event)
         assert self._process is not None
         code = self._process.wait(STOP_LIMIT_S)
-        if code not in (0, 1):  # 1 means that Locust saw failures, and judging those is not its business here
+        if not over or code not in (0, 1):  # 1: Locust saw failures, and judging those is not its business
             raise RunError(f"Locust ended with code {code} (see {self._log.name})")
 
     def _events(self, deadline: float) -> Iterator[dict[str, Any]]:
@@ -120,5 +123,14 @@ def _arguments(plan: LoadPlan, workers: int, web_ui: bool) -> list[str]:
     """Locust's command line. The page shows the run while it lasts, to this machine only."""
     calls = str(planned_calls(plan.arrivals))
     shown = ["--autostart", "--web-host", "127.0.0.1"] if web_ui else ["--headless"]
-    forked = ["--processes", str(workers)] if workers > 1 else []
+    forked = ["--processes", str(workers), *meeting_place()] if workers > 1 else []
     return ["-f", str(locustfile_path()), *shown, "--only-summary", "-u", calls, "-r", calls, *forked]
+
+
+def meeting_place() -> list[str]:
+    """Where master and workers meet: on loopback, for anybody may command them there, and where nobody else does."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    return ["--master-bind-host", "127.0.0.1", "--master-bind-port", port, "--master-host", "127.0.0.1",
+            "--master-port", port]  # fmt: skip

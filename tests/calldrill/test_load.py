@@ -11,6 +11,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from calldrill.commands.load import Here
+from calldrill.errors import RunError
+from calldrill.load import Load
+from loadtest.arrivals import Constant
+from loadtest.plan import CallPlan, LoadPlan
 from measures.call import Call
 from measures.host import SelfCheck
 from measures.record import Note
@@ -112,3 +117,22 @@ def test_nobody_there_is_calls_that_failed(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "calldrill", "load", str(drill), "--target", url, "--out", str(tmp_path / "run")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=90 * PATIENCE, check=False)
     assert done.returncode == 99, done.stderr
+
+
+def test_two_loads_with_workers_at_once_do_not_meet(agent, tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("a", "b")]
+    for folder in folders:
+        folder.mkdir()
+    runs = [start(folder, agent.url, "--workers", "2") for folder in folders]
+    ended = [run.communicate(timeout=120 * PATIENCE) for run in runs]
+    assert [run.returncode for run in runs] in ([0, 0], [0, 3], [3, 0], [3, 3]), ended
+    for folder in folders:
+        calls = [record for record in read_records(folder / "run") if isinstance(record, Call)]
+        assert sorted(call.id for call in calls) == [f"call-{n}" for n in range(1, 7)]
+
+
+def test_a_locust_that_cannot_start_is_an_aborted_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    plan = LoadPlan(CallPlan("http://127.0.0.1:9", ()), Constant(1, 1), str(tmp_path / "samples.jsonl"))
+    monkeypatch.setattr("calldrill.load.meeting_place", lambda: ["--no-such-option"])
+    with Load(Here(), plan, {}, tmp_path, tmp_path / "log", workers=2) as run, pytest.raises(RunError):
+        run.follow(lambda event: None)

@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from calldrill.load import meeting_place
 from loadtest.arrivals import Constant, offsets_s
 from loadtest.plan import CallPlan, LoadPlan, TurnPlan
 from measures.run import outcome_of
@@ -18,6 +19,10 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 LIMIT_S = 60 * PATIENCE
+
+
+def two_workers() -> list[str]:
+    return ["--processes", "2", *meeting_place()]
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +69,7 @@ def test_calls_keep_their_due_times_however_many_users_there_are(agent, tmp_path
 
 @pytest.mark.timeout(180 * PATIENCE)
 def test_two_workers_share_the_calls_and_one_records_file(agent, tmp_path: Path) -> None:
-    with LocustRun(plan(agent.url, tmp_path, 5), tmp_path, "--processes", "2") as run:
+    with LocustRun(plan(agent.url, tmp_path, 5), tmp_path, *two_workers()) as run:
         assert run.wait(LIMIT_S) == 0, run.log.read_text()
     assert [call.id for call in run.calls()] == [f"call-{n}" for n in range(1, 6)]
     assert {call.outcome for call in run.calls()} == {"completed"}
@@ -108,7 +113,7 @@ async def test_an_engine_that_hangs_is_ended(agent, tmp_path: Path) -> None:
 @pytest.mark.timeout(240 * PATIENCE)
 @pytest.mark.parametrize("victim", ["engine", "worker"])
 async def test_one_of_two_dies_and_the_others_calls_go_on(agent, tmp_path: Path, victim: str) -> None:
-    with LocustRun(plan(agent.url, tmp_path, 4, turn_at_s=4), tmp_path, "--processes", "2") as run:
+    with LocustRun(plan(agent.url, tmp_path, 4, turn_at_s=4), tmp_path, *two_workers()) as run:
         await until(lambda: any(s["event"] == "first-due" for s in run.statuses), LIMIT_S)
         os.kill((engines(run) if victim == "engine" else workers(run))[0].pid, signal.SIGKILL)
         run.wait(LIMIT_S)
