@@ -25,8 +25,7 @@ FLAGS = [
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic",
     "--disable-default-apps", "--disable-extensions", "--disable-gpu", "--disable-dev-shm-usage", "--mute-audio",
     "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", "--allow-loopback-in-peer-connection",
-    "--autoplay-policy=no-user-gesture-required", "--disable-features=WebRtcHideLocalIpsWithMdns,Translate,MediaRouter",
-]  # fmt: skip
+    "--autoplay-policy=no-user-gesture-required", ]  # fmt: skip
 # The pipe's ends have to be descriptors 3 and 4, whatever they are here.
 LAUNCH = """
 import fcntl, os, sys
@@ -102,6 +101,8 @@ class Page:
 @asynccontextmanager
 async def browser_page() -> AsyncIterator[Page]:
     """The tests' page in a new browser with a new profile; both are gone afterwards."""
+    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+    off = "WebRtcHideLocalIpsWithMdns,Translate,MediaRouter"
     path = executable()
     assert path is not None
     read_commands, write_commands = os.pipe()
@@ -110,7 +111,7 @@ async def browser_page() -> AsyncIterator[Page]:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-c", LAUNCH, str(read_commands), str(write_answers)),
-                *(path, *FLAGS, f"--user-data-dir={profile}", *(["--no-sandbox"] if os.geteuid() == 0 else [])),
+                *(path, *FLAGS, f"--disable-features={off}", f"--user-data-dir={profile}", *sandbox),
             ],
             pass_fds=(read_commands, write_answers), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             start_new_session=True,

@@ -5,10 +5,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import numpy as np
 from aiortc import RTCCertificate
 
 from loadtest.conversation import clip
+from rtc import g711
+from rtc.codec import Codec
 from rtc.frame_clock import FrameClock
+from rtc.opus import Decoder
 from rtc.path import IceConfig
 from rtc.peer import Handlers, Peer, PeerConfig
 from rtc.rtp import RtpPacket
@@ -41,10 +45,16 @@ class Ours:
         await until(lambda: self.peer.state == "connected", LIMIT_S)
 
 
+def g711_clip(codec: Codec) -> tuple[bytes, ...]:
+    """The clip in G.711."""
+    decoder = Decoder()
+    return g711.encode(np.concatenate([decoder.decode(frame) for frame in clip("order")]), codec.name)
+
+
 @asynccontextmanager
-async def our_end(config: PeerConfig | None = None) -> AsyncIterator[Ours]:
+async def our_end(config: PeerConfig | None = None, frames: tuple[bytes, ...] = ()) -> AsyncIterator[Ours]:
     """A peer that is closed at the end."""
-    clock, frames = FrameClock(), clip("order")
+    clock, frames = FrameClock(), frames or clip("order")
     place = [0]
 
     def speak(due_ns: int) -> bytes:

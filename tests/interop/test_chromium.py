@@ -5,10 +5,13 @@ Skipped where no Chromium is installed (Debian's package `chromium` serves).
 
 import pytest
 
+from rtc.codec import PCMA, PCMU, Codec
+from rtc.path import IceConfig
+from rtc.peer import PeerConfig
 from tests.interop import chromium
 from tests.interop.chromium import Page, browser_page
-from tests.interop.island import on_island
-from tests.interop.ours import Ours, our_end, soon
+from tests.interop.island import ADDRESS, on_island
+from tests.interop.ours import Ours, g711_clip, our_end, soon
 from tests.waiting import until
 
 pytestmark = [
@@ -106,5 +109,46 @@ def test_a_restart_of_ice_keeps_the_call(caller: str, restarter: str) -> None:
             assert (after["dtls"], after["state"]) == ("connected", "connected")
             assert ours.states == ["connecting", "connected"], "no state but these two was passed through"
             assert ours.peer.received.lost == 0
+
+    run()
+
+
+@on_island
+async def test_candidates_are_trickled_both_ways() -> None:
+    """Chromium's offer waits for none of its candidates, and our answer's are taken out and told one by one."""
+    async with browser_page() as page, our_end() as ours:
+        await page.call("begin", True)
+        offer = await page.call("early")
+        assert "a=candidate" not in offer
+        answer = await ours.peer.answer(offer)
+        lines = answer.splitlines(keepends=True)
+        ours_told = [line for line in lines if line.startswith("a=candidate")]
+        bare = "".join(line for line in lines if not line.startswith(("a=candidate", "a=end-of-candidates")))
+        await page.call("accept", bare)
+
+        async def told() -> bool:
+            return bool(await page.run("trickled.length"))
+
+        await soon(told)
+        for line in await page.run("trickled"):
+            ours.peer.add_remote_candidate(line)
+        for line in dict.fromkeys(ours_told):
+            await page.call("add", line.strip().removeprefix("a="))
+        await ours.is_connected()
+        await _talk(ours, page, "trickled")
+
+
+@pytest.mark.parametrize("codec", [PCMU, PCMA])
+def test_g711(codec: Codec) -> None:
+    @on_island
+    async def run() -> None:
+        config = PeerConfig(ice=IceConfig(addresses=(ADDRESS,)), codecs=(codec,))
+        async with browser_page() as page, our_end(config, frames=g711_clip(codec)) as ours:
+            await _we_call(ours, page)
+            await _talk(ours, page, "by telephone")
+            assert (await page.call("heard"))["codec"] == f"audio/{codec.name}"
+            assert {(packet.payload_type, len(packet.payload)) for packet in ours.packets} == {
+                (codec.payload_type, codec.frame_units)
+            }
 
     run()
