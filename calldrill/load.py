@@ -110,8 +110,9 @@ class Load:
             if chunk == b"":
                 return
             *lines, pending = (pending + (chunk or b"")).split(b"\n")
-            for line in lines:
-                yield json.loads(line)
+            for event in map(json.loads, lines):
+                if event["event"] != "pulse":
+                    yield event
 
     def _read(self) -> bytes | None:
         """What is there within a short while; None for nothing yet, empty when Locust has gone."""

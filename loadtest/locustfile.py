@@ -140,10 +140,14 @@ test = Test()
 
 
 def status(event: Message) -> None:
-    """A line for the conductor, where there is one."""
+    """A line for the conductor, where there is one. When it is gone, nobody is left to call for."""
     number = os.environ.get("CALLDRILL_STATUS_FD")
-    if number:
+    if not number:
+        return
+    try:
         os.write(int(number), json.dumps(event).encode() + b"\n")
+    except OSError:
+        _quit()
 
 
 # -- messages between master and workers; in a single process they are plain calls ---------------------------------
@@ -210,9 +214,16 @@ def _quit() -> None:
     environment = test.environment
     if environment is None or environment.runner is None:
         return
-    options = environment.parsed_options
-    watched = environment.web_ui is not None and not (options and options.autostart)  # somebody may start another
-    spawn(environment.runner.stop if watched else environment.runner.quit)
+    options, page = environment.parsed_options, environment.web_ui
+    watched = page is not None and not (options and options.autostart)  # somebody may start another
+    spawn(environment.runner.stop) if watched else spawn(_leave, environment)
+
+
+def _leave(environment: Environment) -> None:
+    if environment.runner is not None:
+        environment.runner.quit()
+    if environment.web_ui is not None:
+        environment.web_ui.stop()  # type: ignore[no-untyped-call]
 
 
 def _begin_lead(environment: Environment) -> None:
@@ -240,6 +251,7 @@ def _watch(lead: Lead, runner: Any) -> None:  # noqa: ANN401  Locust's runners h
                 if now_s - heard_s.setdefault(worker, now_s) > GONE_AFTER_S:
                     lead.on_gone(worker, time.monotonic_ns())
         lead.on_time(time.monotonic_ns())
+        status({"event": "pulse"})  # whose only use is to fail when nobody reads any more
 
 
 # -- Locust's events -------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ which. The path to the target is whatever it is: nothing is impaired, and nothin
 """
 
 import os
+import signal
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -61,6 +62,7 @@ def load(
     without = _without_lab(asked)
     left_out = sorted(set(asked.checks) - set(without.checks))
     folder = new_folder(out, without.drill.name)
+    signal.signal(signal.SIGTERM, _interrupt)
     begun = begin(folder, {key: part for key, part in without.resolved().items() if key != "lab"})
     recorder = Recorder(folder / RECORDS_FILE)
     try:
@@ -72,6 +74,10 @@ def load(
     finished = finish_run(folder, status)
     tell(folder, finished, begun, json_out)
     raise typer.Exit(exit_code(finished))
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _check(target: str, protocol: str) -> None:

@@ -49,8 +49,9 @@ class LocustRun:
 
     def _read(self, descriptor: int) -> None:
         with os.fdopen(descriptor, "rb") as lines:
-            for line in lines:
-                self.statuses.append(json.loads(line))
+            for event in map(json.loads, lines):
+                if event["event"] != "pulse":
+                    self.statuses.append(event)
 
     def __enter__(self) -> "LocustRun":
         return self
