@@ -3,8 +3,8 @@
 Theory of operation
 -------------------
 Locust patches every process it runs in, and asyncio does not live well there. So the calls run in an *engine*, an
-unpatched child process, one for each Locust worker; a Locust user is a thin greenlet that asks the engine for one
-call and waits for its result. Arrivals are open-loop: a call has a due time that does not depend on how earlier
+unpatched child process, one for each Locust worker; a Locust user is a thin greenlet that stays while one call
+lasts. Arrivals are open-loop: a call has a due time that does not depend on how earlier
 calls went, and its latency counts from there.
 
 * `loadtest.caller` behaves as the user's clients do. Its parts: `loadtest.line` places a call in the steps of
@@ -13,7 +13,8 @@ calls went, and its latency counts from there.
 * What a caller does at what are tables: `loadtest.life`, `loadtest.reconnection`, `loadtest.quality`,
   `loadtest.adaptation`.
 * `loadtest.target` is what a caller needs of an agent; `loadtest.targets` names who speaks which protocol.
-* `loadtest.engine` runs calls; `loadtest.locustfile` is all that Locust sees.
+* `loadtest.engine` runs calls; `loadtest.locustfile` is all that Locust sees, `loadtest.locust_engine` how it knows its
+  engine; `loadtest.lead` deals the calls of `loadtest.arrivals` out over the workers.
 """
 
 from pathlib import Path
