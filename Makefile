@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+PEERS  := tests/interop/node_modules/.installed
 
 .PHONY: drill test test-fast check lint fix lock setup clean
 
@@ -13,7 +14,13 @@ drill: setup
 
 test: setup check
 	@sh setup/system-packages.sh test
+	@command -v npm >/dev/null && $(MAKE) --no-print-directory $(PEERS) || true
 	$(BIN)/pytest $(ARGS)
+
+# Peers for the tests that come from npm; without them those tests say so and are skipped.
+$(PEERS): tests/interop/package-lock.json
+	npm ci --prefix tests/interop --no-audit --no-fund --silent
+	@touch $@
 
 test-fast: setup
 	$(BIN)/pytest -m "not lab and not browser and not slow" $(ARGS)

@@ -28,6 +28,9 @@ fi
 
 if [ "${1:-}" = test ]; then
     want openssl openssl
+    want chromium chromium
+    want node nodejs
+    want npm npm
 fi
 
 [ -n "$need" ] || exit 0
