@@ -51,7 +51,7 @@ $(STAMP): requirements.lock pyproject.toml
 # Needs uv; names no registry host, so any mirror serves.
 lock:
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-header --no-annotate --group dev pyproject.toml -o requirements.lock
+		--no-header --no-annotate --group dev --all-extras pyproject.toml -o requirements.lock
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

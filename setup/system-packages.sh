@@ -31,6 +31,11 @@ if [ "${1:-}" = test ]; then
     want chromium chromium
     want node nodejs
     want npm npm
+    want redis-server redis-server
+    want irtt irtt
+    want stund stun-server
+    want janus janus
+    want socat socat
 fi
 
 [ -n "$need" ] || exit 0
