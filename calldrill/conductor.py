@@ -4,7 +4,7 @@ The order is the argument: first prove that the impairment bites, then ask wheth
 it, then what the path does to packets, and only then place calls. Whatever ends it, the lab and the programs are
 taken down in the reverse order of their making; records are written as things happen, never at the end.
 
-Exit codes: 0 done, 1 could not run, 130 interrupted. Judging is the supervisor's.
+Exit codes: 0 done, 1 could not run, 99 stopped early by a check, 130 interrupted. Judging is the supervisor's.
 """
 
 import contextlib
@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from calldrill import services
+from calldrill.abort import AbortWatch
 from calldrill.certificates import Certificates, make_certificates
 from calldrill.drill import Drill
 from calldrill.errors import CalldrillError, RunError
@@ -28,7 +29,7 @@ from calldrill.services import AGENT_PORT, REFLECTOR_PORT, STUN_PORT, TLS_PORT, 
 from calldrill.timeline import TimelineRunner
 from calldrill.watch import AgentWatch
 from loadtest.plan import CallPlan, LoadPlan, TurnPlan
-from measures.run import EXIT_COULD_NOT_RUN, EXIT_INTERRUPTED
+from measures.run import EXIT_COULD_NOT_RUN, EXIT_INTERRUPTED, EXIT_THRESHOLD_FAILED
 from netem.cage import prepare_inside
 from netem.errors import NetemError
 from netem.lab import Lab
@@ -45,6 +46,12 @@ class Conductor:
     def __init__(self, folder: Path, drill: Drill, runtime: Path, recorder: Recorder) -> None:
         self._folder, self._drill, self._runtime, self._recorder = folder, drill, runtime, recorder
         self._secrets = Secrets.new()
+        self._abort = AbortWatch(folder, drill)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a check with ``abort_on_fail`` ended the calls early."""
+        return bool(self._abort.reason)
 
     def run(self) -> None:
         """The whole drill. Raises `CalldrillError` or `NetemError` when it cannot go on."""
@@ -155,7 +162,8 @@ class Conductor:
         load = Load(lab.caller, self._plan(lab, url), secrets, self._runtime, self._folder / "logs" / "locust.log")
         timeline = TimelineRunner(lab, self._drill.actions(), self._on_network)
         with AgentWatch(agent.pid, url, lab.server, add), load, timeline:
-            load.follow(lambda event: self._on_load(event, timeline))
+            if not load.follow(lambda event: self._on_load(event, timeline), self._abort.failed):
+                self._recorder.note(f"stopped: {self._abort.reason}", "warning")
         agent.check()
         if timeline.failed is not None:
             raise timeline.failed
@@ -200,7 +208,8 @@ def main(folder: Path) -> int:
     recorder = Recorder(folder / RECORDS_FILE)
     try:
         drill = msgspec.convert(read_run(folder).drill, Drill)
-        Conductor(folder, drill, runtime, recorder).run()
+        conductor = Conductor(folder, drill, runtime, recorder)
+        conductor.run()
     except KeyboardInterrupt:
         recorder.note("interrupted; the lab is down, what was recorded is kept", "warning")
         return EXIT_INTERRUPTED
@@ -213,7 +222,7 @@ def main(folder: Path) -> int:
         return EXIT_COULD_NOT_RUN
     finally:
         recorder.close()
-    return 0
+    return EXIT_THRESHOLD_FAILED if conductor.stopped else 0
 
 
 def _interrupt(number: int, frame: object) -> None:

@@ -18,6 +18,7 @@ from loadtest.arrivals import SHAPES, Arrivals, Constant, Ramp, Soak, Spike, Ste
 from loadtest.conversation import SPEECH
 from loadtest.reconnection import POLICIES
 from measures.network import ActionKind, NetworkAction
+from measures.preset import PRESETS
 from measures.threshold import ThresholdError, parse_threshold
 from netem.errors import NetemError
 from netem.profiles import profile
@@ -113,6 +114,13 @@ class CallersPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return length_s(self.schedule())
 
 
+class CheckPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[checks]``: a sentence over the metric that is its key; ``abort_on_fail`` ends the calls once it has failed."""
+
+    check: str
+    abort_on_fail: bool = False
+
+
 class Drill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A drill file, checked, with every default filled in."""
 
@@ -123,7 +131,8 @@ class Drill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     probe: ProbePart = ProbePart()
     sampler: SamplerPart = SamplerPart()
     callers: CallersPart = CallersPart()
-    checks: dict[str, list[str]] = {}
+    presets: tuple[str, ...] = ()
+    checks: dict[str, list[CheckPart]] = {}
 
     def actions(self) -> tuple[NetworkAction, ...]:
         """The timeline as the lab takes it, in order."""
@@ -146,6 +155,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "sampler": SamplerPart,
     "callers": CallersPart,
     "turns": TurnPart,
+    "checks": CheckPart,
 }
 
 
@@ -177,7 +187,7 @@ def parse_drill(content: bytes, where: str) -> Drill:
         raise InputError(f"{where}: is not UTF-8 text; a drill file is TOML") from None
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{where}: is not TOML: {error}") from None
-    _one_sentence_is_a_list(data)
+    _sentences_are_checks(data)
     try:
         drill = msgspec.convert(data, Drill)
     except msgspec.ValidationError as error:
@@ -187,7 +197,7 @@ def parse_drill(content: bytes, where: str) -> Drill:
     trouble = trouble or _trouble(drill)
     if trouble:
         raise InputError(f"{where}: {trouble}")
-    return drill
+    return _with_presets(drill)
 
 
 def _counted(drill: Drill) -> Drill:
@@ -198,10 +208,24 @@ def _counted(drill: Drill) -> Drill:
     return msgspec.structs.replace(drill, callers=msgspec.structs.replace(drill.callers, calls=calls))
 
 
-def _one_sentence_is_a_list(data: dict[str, Any]) -> None:
+def _sentences_are_checks(data: dict[str, Any]) -> None:
+    """A sentence stands for a check of its own, one check for a list of one."""
     checks = data.get("checks")
     if isinstance(checks, dict):
-        data["checks"] = {name: [said] if isinstance(said, str) else said for name, said in checks.items()}
+        listed = {name: said if isinstance(said, list) else [said] for name, said in checks.items()}
+        data["checks"] = {
+            name: [{"check": one} if isinstance(one, str) else one for one in said] for name, said in listed.items()
+        }
+
+
+def _with_presets(drill: Drill) -> Drill:
+    """The checks of the presets filled in, but for the metrics that the drill judges itself."""
+    checks = {
+        name: [CheckPart(sentence) for sentence in sentences]
+        for preset in drill.presets
+        for name, sentences in PRESETS[preset].items()
+    }
+    return msgspec.structs.replace(drill, checks={**checks, **drill.checks})
 
 
 def _said_plainly(message: str, data: dict[str, Any]) -> str:
@@ -236,7 +260,7 @@ def _trouble(drill: Drill) -> str | None:
         _profile_trouble("lab.profile", drill.lab.profile)
         or _timeline_trouble(drill.timeline)
         or _callers_trouble(drill.callers)
-        or _checks_trouble(drill.checks)
+        or _checks_trouble(drill.presets, drill.checks)
     )
 
 
@@ -284,11 +308,14 @@ def _callers_trouble(callers: CallersPart) -> str | None:
     return None
 
 
-def _checks_trouble(checks: dict[str, list[str]]) -> str | None:
-    for name, sentences in checks.items():
-        for sentence in sentences:
+def _checks_trouble(presets: tuple[str, ...], checks: dict[str, list[CheckPart]]) -> str | None:
+    for preset in presets:
+        if preset not in PRESETS:
+            return f"presets: unknown preset {preset!r}; known: {', '.join(PRESETS)}"
+    for name, parts in checks.items():
+        for part in parts:
             try:
-                parse_threshold(name, sentence)
+                parse_threshold(name, part.check)
             except ThresholdError as error:
                 return f"checks: {error}"
     return None

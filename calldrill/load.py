@@ -87,23 +87,29 @@ class Load:
         with contextlib.suppress(OSError):
             os.close(self._status)
 
-    def follow(self, on_event: Callable[[dict[str, Any]], None]) -> None:
-        """Hand each event to ``on_event`` until Locust is done. Raises `RunError` when it is not done in time."""
+    def follow(self, on_event: Callable[[dict[str, Any]], None], stop: Callable[[], bool] = lambda: False) -> bool:
+        """Hand each event to ``on_event`` until Locust is done; ``stop`` is asked all along, and may end it early.
+
+        True when all calls were placed. Raises `RunError` when Locust is not done in time.
+        """
         plan = self._plan
         limit_s = SET_UP_LIMIT_S + length_s(plan.arrivals) + plan.call.call_limit_s + STOP_LIMIT_S
         over = False
-        for event in self._events(time.monotonic() + limit_s):
+        for event in self._events(time.monotonic() + limit_s, stop):
             over = over or event["event"] == "stopped"
             on_event(event)
+        if not over and stop():
+            return False
         assert self._process is not None
         code = self._process.wait(STOP_LIMIT_S)
         if not over or code not in (0, 1):  # 1: Locust saw failures, and judging those is not its business
             raise RunError(f"Locust ended with code {code} (see {self._log.name})")
+        return True
 
-    def _events(self, deadline: float) -> Iterator[dict[str, Any]]:
+    def _events(self, deadline: float, stop: Callable[[], bool]) -> Iterator[dict[str, Any]]:
         os.set_blocking(self._status, False)
         pending = b""
-        while True:
+        while not stop():
             if time.monotonic() > deadline:
                 raise RunError(f"the callers were not done in time (see {self._log.name})")
             chunk = self._read()

@@ -2,7 +2,7 @@
 
 from measures.metric import METRICS
 from measures.run import Run
-from measures.threshold import Verdict
+from measures.verdict import Verdict
 
 MARKS = {"passed": "ok  ", "failed": "FAIL", "not enough data": "?   "}
 
@@ -14,7 +14,7 @@ def verdict_lines(run: Run) -> list[str]:
 
 
 def _line(verdict: Verdict) -> str:
-    name = verdict.threshold.metric
+    name = verdict.threshold.subject
     return f"  {MARKS[verdict.outcome]} {name}: {verdict.sentence} — observed {observed(verdict)}, n={verdict.n}"
 
 

@@ -12,7 +12,8 @@ from calldrill.drill import built_in_drills, load_drill
 from loadtest import adaptation, life
 from loadtest.reconnection import POLICIES, REACTIONS, SEVERITY
 from loadtest.steps import CONNECTING, FLOW
-from measures.metric import METRICS
+from measures.metric import LABELS, METRICS, Metric
+from measures.preset import PRESETS
 from netem.profiles import PROFILES
 from netem.tc import mean_loss
 from rtc import liveness
@@ -29,13 +30,28 @@ def table(heads: list[str], rows: list[list[str]]) -> str:
 
 
 def metrics() -> str:
-    """Every figure that can be judged."""
-    rows = [[f"`{m.name}`", m.unit or "–", m.kind, m.better, m.help] for m in METRICS.values()]
+    """Every figure that can be judged, its labels, and the presets."""
+    rows = [[f"`{m.name}`", m.unit or "–", m.kind, m.better, m.about, floor(m), m.help] for m in METRICS.values()]
+    labels = [[about, ", ".join(f"`{name}`" for name in names) or "–"] for about, names in LABELS.items()]
+    presets = [
+        [f"`{name}`", f"`{subject}`", "; ".join(f"`{sentence}`" for sentence in sentences)]
+        for name, checks in PRESETS.items() for subject, sentences in checks.items()
+    ]  # fmt: skip
     return (
         "# Metrics\n\nEvery figure that can be judged, as it is defined in the code. A *trend* has many values,"
-        " a *rate* is a share, a *counter* a number of things, a *gauge* one value.\n\n"
-        + table(["name", "unit", "kind", "better", "definition"], rows)
+        " a *rate* is a share, a *counter* a number of things, a *gauge* one value, an *estimate* one fitted value with"
+        " its interval. A change smaller than the *floor* is never called better or worse by a comparison.\n\n"
+        + table(["name", "unit", "kind", "better", "about", "floor", "definition"], rows)
+        + "\n## Labels\n\nWhat a metric is about can be narrowed: `turn_latency{turn=2}`.\n\n"
+        + table(["about", "labels"], labels)
+        + '\n## Presets\n\n`presets = ["targets"]` at the top of a drill adds these checks.\n\n'
+        + table(["preset", "metric", "checks"], presets)
     )
+
+
+def floor(metric: Metric) -> str:
+    """The smallest change that matters, in the metric's unit; of rates and counters as a share."""
+    return f"{metric.floor:.1%}" if metric.kind in ("rate", "counter") else f"{metric.floor:g} {metric.unit}".strip()
 
 
 def states() -> str:

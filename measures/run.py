@@ -12,11 +12,11 @@ from measures.distribution import Distribution
 from measures.host import Host, SelfCheck
 from measures.network import LabProof
 from measures.probe import ProbeResult
-from measures.threshold import Verdict
+from measures.verdict import Verdict
 
 SCHEMA_VERSION = 1
 
-Status = Literal["running", "finished", "interrupted", "aborted"]
+Status = Literal["running", "finished", "stopped", "interrupted", "aborted"]
 RunOutcome = Literal["passed", "failed", "not enough evidence"]
 
 EXIT_PASSED = 0
@@ -52,6 +52,7 @@ class Run:
 _UNFINISHED: dict[Status, str] = {
     "running": "the run never told its end: it still goes on, or it was killed",
     "interrupted": "the run was interrupted before its end",
+    "stopped": "a check with abort_on_fail stopped the run",
     "aborted": "the run was aborted before its end",
 }
 

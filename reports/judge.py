@@ -4,21 +4,25 @@ Judging again gives the same answer: everything that is judged comes from the re
 from an earlier judgement.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from measures.distribution import Distribution
 from measures.metric import METRICS
 from measures.run import Run, outcome_of
-from measures.threshold import Observations, Threshold, ThresholdError, judge, parse_threshold
+from measures.threshold import Threshold, ThresholdError, parse_threshold
+from measures.verdict import Observations, Verdict, judge
 from reports.harvest import Harvest, Plan
-from reports.observations import observations
+from reports.labels import narrowed
+from reports.observations import observations, observe
 
 
 def judge_run(run: Run, harvest: Harvest) -> Run:
     """The run with its distributions, verdicts and outcome. Raises `ThresholdError` for a check that is none."""
-    seen = observations(replace(harvest, plan=Plan.of(run)))
-    verdicts = tuple(judge(threshold, seen[threshold.metric]) for threshold in thresholds(run.drill))
+    harvest = replace(harvest, plan=Plan.of(run))
+    seen = observations(harvest)
+    verdicts = tuple(judge_one(threshold, harvest, seen) for threshold in thresholds(run.drill))
     outcome, reason = outcome_of(verdicts, harvest.selfchecks, run.status, _owed(run.drill))
     return replace(
         run,
@@ -33,6 +37,13 @@ def judge_run(run: Run, harvest: Harvest) -> Run:
     )
 
 
+def judge_one(threshold: Threshold, harvest: Harvest, seen: Mapping[str, Observations]) -> Verdict:
+    """The verdict of one threshold, on all that was ``seen`` or on what its labels leave of the harvest."""
+    if not threshold.labels:
+        return judge(threshold, seen[threshold.metric])
+    return judge(threshold, observe(threshold.metric, narrowed(harvest, threshold.labels)))
+
+
 def _owed(drill: dict[str, Any]) -> tuple[str, ...]:
     """The generators that the drill switched on: each owes a self-check."""
     callers, sampler = (part if isinstance(part, dict) else {} for part in (drill.get("callers"), drill.get("sampler")))
@@ -42,14 +53,17 @@ def _owed(drill: dict[str, Any]) -> tuple[str, ...]:
 
 
 def thresholds(drill: dict[str, Any]) -> list[Threshold]:
-    """The drill's checks: ``{metric: [sentence, …]}``, a single sentence standing for a list of one."""
+    """The drill's checks: ``{metric: [sentence, …]}``, a single sentence standing for a list of one.
+
+    A sentence may also be a table ``{check = sentence, abort_on_fail = true}``; a metric may carry labels.
+    """
     checks = drill.get("checks", {})
     if not isinstance(checks, dict):
         raise ThresholdError(f"checks must be a table of metrics, not {type(checks).__name__}")
     found: list[Threshold] = []
     for name, sentences in checks.items():
-        for sentence in [sentences] if isinstance(sentences, str) else sentences:
-            found.append(parse_threshold(name, sentence))
+        for sentence in sentences if isinstance(sentences, list) else [sentences]:
+            found.append(parse_threshold(name, sentence["check"] if isinstance(sentence, dict) else sentence))
     return found
 
 

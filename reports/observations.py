@@ -11,14 +11,14 @@ What should be there and is not counts as missing, and each figure says what tha
 
 from collections.abc import Callable, Iterable, Sequence
 
-from measures.call import Call, Recovery
+from measures.call import Call, Recovery, Turn
 from measures.clock import NS_PER_MS, ms
 from measures.host import MemorySample
 from measures.jitter import interarrival_jitter_ms, reordered
 from measures.metric import METRICS
 from measures.probe import ProbeResult
 from measures.sample import Sample
-from measures.threshold import Observations
+from measures.verdict import Observations
 from reports.harvest import Harvest
 
 BYTES_PER_MB = 1_000_000
@@ -26,7 +26,12 @@ BYTES_PER_MB = 1_000_000
 
 def observations(harvest: Harvest) -> dict[str, Observations]:
     """What was seen of every declared metric."""
-    return {name: _OBSERVERS[name](harvest) for name in METRICS}
+    return {name: observe(name, harvest) for name in METRICS}
+
+
+def observe(name: str, harvest: Harvest) -> Observations:
+    """What was seen of one declared metric."""
+    return _OBSERVERS[name](harvest)
 
 
 def trend(values: Iterable[float | None], also_missing: int = 0) -> Observations:
@@ -44,9 +49,13 @@ def counter(counted: Iterable[bool | None]) -> Observations:
 
 
 def _call_results(harvest: Harvest) -> list[bool | None]:
-    """Whether each call completed; an unrecorded one did not, or is unknown when the run was cut short."""
-    unrecorded = False if harvest.plan.complete else None
-    return [call.outcome == "completed" for call in harvest.calls] + [unrecorded] * harvest.calls_unrecorded
+    """Whether each call completed; an unrecorded one did not, or is unknown when the run was cut short.
+
+    So is a call that was cut short with the run: nobody knows how it would have ended.
+    """
+    cut = False if harvest.plan.complete else None
+    lived = [cut if call.outcome == "interrupted" else call.outcome == "completed" for call in harvest.calls]
+    return lived + [cut] * harvest.calls_unrecorded
 
 
 def _never_recorded(harvest: Harvest) -> int:
@@ -89,6 +98,49 @@ def _turn_latencies(harvest: Harvest) -> list[float | None]:
 
 def _turns_missed(harvest: Harvest) -> Observations:
     return counter(latency is None for latency in _turn_latencies(harvest))
+
+
+def phase_named(call: Call, name: str) -> bool:
+    """Whether the call got through the step of that name."""
+    return any(phase.name == name for phase in call.phases)
+
+
+def _share(results: Sequence[bool]) -> Observations:
+    return Observations(successes=sum(results), trials=len(results))
+
+
+def _call_dropped(harvest: Harvest) -> Observations:
+    """What was never connected cannot drop."""
+    return _share([call.outcome != "completed" for call in harvest.calls if phase_named(call, "first_rtp")])
+
+
+def _nat_traversal(harvest: Harvest) -> Observations:
+    return _share([phase_named(call, "ice") for call in harvest.calls if phase_named(call, "answer")])
+
+
+def _interruptions(harvest: Harvest) -> Observations:
+    """The caller tells of each; a turn is interrupted once at most."""
+    lived = sum(len(call.turns) for call in harvest.calls)
+    seen = sum(event.name == "interruption" for event in harvest.events)
+    return Observations(successes=min(seen, lived), trials=lived)
+
+
+def barge_in_stop_ms(turn: Turn) -> float | None:
+    """From the caller's onset over the agent's speech to the agent's silence, or None."""
+    if turn.barge_in_ns is None or turn.agent_silent_ns is None:
+        return None
+    return ms(turn.agent_silent_ns - turn.barge_in_ns)
+
+
+def _barge_in_stop(harvest: Harvest) -> Observations:
+    """A barge-in that never made the agent silent is missing; one that came too late was none."""
+    tried = [turn for call in harvest.calls for turn in call.turns if turn.barge_in_ns is not None]
+    return trend(
+        None
+        if turn.agent_silent_ns is None or turn.barge_in_ns is None
+        else ms(turn.agent_silent_ns - turn.barge_in_ns)
+        for turn in tried
+    )
 
 
 def _recoveries(harvest: Harvest) -> list[tuple[Call, Recovery]]:
@@ -198,6 +250,10 @@ _OBSERVERS: dict[str, Callable[[Harvest], Observations]] = {
     "calls_failed": _calls_failed,
     "call_success": _call_success,
     "call_setup": _call_setup,
+    "call_dropped": _call_dropped,
+    "nat_traversal": _nat_traversal,
+    "interruptions": _interruptions,
+    "barge_in_stop": _barge_in_stop,
     "turns_missed": _turns_missed,
     "turn_latency": lambda h: trend(_turn_latencies(h)),
     "recovery_noticed": lambda h: trend(since_fault_ms(r, r.noticed_ns) for _, r in _recoveries(h)),

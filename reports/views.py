@@ -9,7 +9,8 @@ from itertools import chain
 from measures.call import Attempt, Call, Recovery
 from measures.distribution import Distribution
 from measures.metric import METRICS
-from measures.threshold import Observations, Threshold, Verdict, judge
+from measures.threshold import Threshold
+from measures.verdict import Observations, Verdict, judge
 from reports.harvest import Harvest
 from reports.observations import observations, owes_turn, setup_ms, since_fault_ms, turn_latencies_ms
 from reports.words import duration, interval, plural, quantity, requirement, title
@@ -45,12 +46,18 @@ class VerdictRow:
         return f"{self.title}: asked {self.asked}, observed {seen}{bounds}; {self.reason}"
 
 
+def titled(threshold: Threshold) -> str:
+    """The metric's title, and what it is narrowed to."""
+    narrowed = ", ".join(f"{key} {value}" for key, value in threshold.labels.items())
+    return title(threshold.metric) + (f" ({narrowed})" if narrowed else "")
+
+
 def verdict_row(verdict: Verdict) -> VerdictRow:
     declared = METRICS[verdict.threshold.metric]
     rate = declared.kind == "rate"
     return VerdictRow(
-        metric=declared.name,
-        title=title(declared.name),
+        metric=verdict.threshold.subject,
+        title=titled(verdict.threshold),
         help=declared.help,
         asked=requirement(verdict.threshold),
         observed=quantity(verdict.observed, verdict.unit, rate=rate),

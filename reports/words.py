@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from measures.clock import NS_PER_S, ms
 from measures.distribution import Interval
 from measures.metric import METRICS
-from measures.threshold import Threshold
+from measures.threshold import Threshold, unit_of
 
 _OPERATORS = {"<": "<", "<=": "≤", ">": ">", ">=": "≥", "==": "="}
 
@@ -76,7 +76,7 @@ def _joined(low: str, high: str) -> str:
 def requirement(threshold: Threshold) -> str:
     """What was asked, as a person writes it: ``p50 < 800 ms``, ``max ≤ 8 s``, ``count = 0``. No digit is lost."""
     declared = METRICS[threshold.metric]
-    unit = "" if threshold.aggregate == "count" else declared.unit
+    unit = unit_of(declared, threshold.aggregate)
     aggregate = threshold.aggregate.replace("p(", "p").rstrip(")").replace("med", "p50")
     return (
         f"{aggregate} {_OPERATORS[threshold.operator]} {_exactly(threshold.limit, unit, rate=declared.kind == 'rate')}"

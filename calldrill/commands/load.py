@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import msgspec
 import typer
 
+from calldrill.abort import AbortWatch
 from calldrill.drill import Drill, load_drill
 from calldrill.errors import CalldrillError, InputError
 from calldrill.load import Load
@@ -26,6 +27,7 @@ from calldrill.runs import begin, finish_run, new_folder, tell
 from loadtest.plan import CallPlan, LoadPlan, Protocol, TurnPlan
 from loadtest.targets import TARGETS
 from measures.run import Status, exit_code
+from measures.threshold import parse_subject
 from reports.folder import RECORDS_FILE
 
 NEEDS_THE_LAB = (
@@ -68,7 +70,7 @@ def load(
     try:
         checks = f"the checks {', '.join(left_out)}" if left_out else "no check"
         recorder.note(f"without the lab: its profile, {len(asked.timeline)} faults and {checks} left out")
-        status = _place(recorder, folder, _plan(without, target, protocol, recorder.path), workers, web_ui)
+        status = _place(recorder, folder, without, _plan(without, target, protocol, recorder.path), workers, web_ui)
     finally:
         recorder.close()
     finished = finish_run(folder, status)
@@ -100,7 +102,7 @@ def _without_lab(drill: Drill) -> Drill:
         timeline=(),
         probe=replace(drill.probe, enabled=False),
         sampler=replace(drill.sampler, duration_s=0.0),
-        checks={name: said for name, said in drill.checks.items() if name not in NEEDS_THE_LAB},
+        checks={name: said for name, said in drill.checks.items() if parse_subject(name)[0] not in NEEDS_THE_LAB},
     )
 
 
@@ -118,7 +120,7 @@ def _plan(drill: Drill, target: str, protocol: str, records: Path) -> LoadPlan:
     return LoadPlan(call, callers.schedule(), str(records))
 
 
-def _place(recorder: Recorder, folder: Path, plan: LoadPlan, workers: int, web_ui: bool) -> Status:
+def _place(recorder: Recorder, folder: Path, drill: Drill, plan: LoadPlan, workers: int, web_ui: bool) -> Status:
     def on_event(event: dict[str, Any]) -> None:
         words = {
             "first-due": f"{workers} engines are up; the first call is due",
@@ -135,7 +137,10 @@ def _place(recorder: Recorder, folder: Path, plan: LoadPlan, workers: int, web_u
                 Here(), plan, _secrets(plan.call.target), Path(runtime), folder / "logs" / "locust.log", workers, web_ui
             ) as run,
         ):
-            run.follow(on_event)
+            watch = AbortWatch(folder, drill)
+            if not run.follow(on_event, watch.failed):
+                recorder.note(f"stopped: {watch.reason}", "warning")
+                return "stopped"
     except KeyboardInterrupt:
         recorder.note("interrupted; what was recorded is kept", "warning")
         return "interrupted"

@@ -13,7 +13,7 @@ import typer
 from calldrill.drill import load_drill
 from calldrill.errors import RunError
 from calldrill.runs import begin, finish_run, new_folder, tell
-from measures.run import EXIT_INTERRUPTED, Status, exit_code
+from measures.run import EXIT_INTERRUPTED, EXIT_THRESHOLD_FAILED, Status, exit_code
 
 NEEDED = {
     "ip": "iproute2", "tc": "iproute2", "nft": "nftables", "conntrack": "conntrack", "ethtool": "ethtool",
@@ -57,6 +57,5 @@ def _conduct(folder: Path) -> Status:
     from netem.cage import run_in_cage  # noqa: PLC0415
 
     code = run_in_cage([sys.executable, "-m", "calldrill.conductor", str(folder)])
-    if code == 0:
-        return "finished"
-    return "interrupted" if code == EXIT_INTERRUPTED else "aborted"
+    ended: dict[int, Status] = {0: "finished", EXIT_THRESHOLD_FAILED: "stopped", EXIT_INTERRUPTED: "interrupted"}
+    return ended.get(code, "aborted")

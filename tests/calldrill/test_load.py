@@ -74,6 +74,26 @@ def test_calls_arrive_are_judged_and_reported(agent, tmp_path: Path, workers: in
     assert API_KEY not in "".join(p.read_text(errors="replace") for p in folder.rglob("*") if p.is_file())
 
 
+def test_a_flagged_check_that_has_failed_ends_the_calls(tmp_path: Path) -> None:
+    drill = tmp_path / "many.toml"
+    drill.write_text(
+        '[drill]\nname = "many"\n[callers]\ncalls = 600\nevery_s = 0.5\n'
+        '[checks]\ncalls_failed = { check = "count == 0", abort_on_fail = true }\n'
+    )
+    command = ["load", str(drill), "--target", f"http://127.0.0.1:{free_port()}", "--out", str(tmp_path / "run")]
+    done = subprocess.run(
+        [sys.executable, "-m", "calldrill", *command, "--json"], capture_output=True, text=True,
+        timeout=100 * PATIENCE, check=False,
+    )  # fmt: skip
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["status"], document["outcome"]) == (99, "stopped", "failed"), done.stderr
+    assert "stopped: calls_failed: count == 0 has failed" in done.stderr
+    (verdict,) = document["verdicts"]
+    assert 0 < verdict["observed"] < 100
+    assert "callers" in {check["source"] for check in document["selfcheck"]}, "the generator still checked itself"
+    assert not any(check["generator_limited"] for check in document["selfcheck"])
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_ended_load_keeps_its_records_and_leaves_no_process(agent, tmp_path: Path, number: signal.Signals) -> None:
     process = start(tmp_path, agent.url, "--workers", "2", turn_at_s=60)

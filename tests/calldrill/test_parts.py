@@ -11,7 +11,8 @@ from calldrill.timeline import steps
 from calldrill.verdict_text import observed
 from calldrill.watch import tree_memory
 from measures.network import NetworkAction
-from measures.threshold import Observations, judge, parse_threshold
+from measures.threshold import parse_threshold
+from measures.verdict import Observations, judge
 from netem.lab import Lab
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from measures.host import SelfCheck
 from measures.run import exit_code, outcome_of
-from measures.threshold import Observations, judge, parse_threshold
+from measures.threshold import parse_threshold
+from measures.verdict import Observations, judge
 from tests.reports import rig
 
 PASSED = judge(parse_threshold("calls_failed", "count == 0"), Observations(count=0, trials=5))

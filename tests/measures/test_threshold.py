@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from measures.metric import METRICS
-from measures.threshold import Observations, Threshold, ThresholdError, judge, parse_threshold
+from measures.threshold import Threshold, ThresholdError, parse_threshold
+from measures.verdict import Observations, judge
 
 TRENDS = [name for name, metric in METRICS.items() if metric.kind == "trend"]
 RATES = [name for name, metric in METRICS.items() if metric.kind == "rate"]

@@ -33,6 +33,7 @@ ENDED = Instant(mono_ns=ORIGIN_NS + 71 * NS_PER_S, wall_ns=1_763_676_092 * NS_PE
 
 CALLS = 5
 TURNS = 8
+BARGE_IN_TURN = 6
 CALL_S = 58.0
 OUTAGE_S = (16.0, 22.0)
 REBIND_S = 40.0
@@ -141,7 +142,7 @@ def samples(chance: random.Random) -> list[Record]:
 
 def phases(due: int, chance: random.Random) -> tuple[Phase, ...]:
     """The steps of a call's set-up, one after another."""
-    lengths = {"token": 110, "gather": 190, "signal": 130, "ice": 210, "dtls": 230, "first_rtp": 60}
+    lengths = {"token": 110, "gather": 190, "signal": 130, "answer": 4, "ice": 210, "dtls": 230, "first_rtp": 60}
     made, clock = [], due + round(2 * NS_PER_MS)
     for name, length in lengths.items():
         duration = round(length * chance.uniform(0.85, 1.25) * NS_PER_MS)
@@ -162,6 +163,8 @@ def turns(index: int, due_s: float, scene: Scene, chance: random.Random) -> tupl
         latency = max(0.3, chance.gauss(scene.latency_ms, 55) / 1000)
         reply = 2.2 + chance.random()
         dead = scene.media_lost_call == index and end > OUTAGE_S[0]
+        over = at(end + latency + 1.2) if number == BARGE_IN_TURN and not dead else None
+        silent = over and over + 78 * NS_PER_MS
         made.append(
             Turn(
                 index=number,
@@ -169,9 +172,11 @@ def turns(index: int, due_s: float, scene: Scene, chance: random.Random) -> tupl
                 caller_speech_start_ns=at(clock),
                 caller_speech_end_ns=at(end),
                 agent_speech_start_ns=None if dead else at(end + latency),
-                agent_speech_end_ns=None if dead else at(end + latency + reply),
+                agent_speech_end_ns=None if dead else silent or at(end + latency + reply),
                 reply_text="" if dead else "Certainly, that is done.",
                 repeats=0 if dead else repeats,
+                barge_in_ns=over,
+                agent_silent_ns=silent,
             )
         )
         clock = end + latency + reply + 0.5
@@ -223,7 +228,10 @@ def states(call: Call) -> list[CallEvent]:
         end = call.ended_ns if back is None else back
         changes = [change for change in changes if not recovery.noticed_ns <= change[0] < end]
         changes += [(recovery.noticed_ns, "reconnecting"), (end, "error" if back is None else "active")]
-    return [CallEvent(call.id, when, "state", state) for when, state in sorted(changes)]
+    told = [CallEvent(call.id, when, "state", state) for when, state in sorted(changes)]
+    if call.id == "call-2":
+        told.append(CallEvent(call.id, call.turns[1].caller_speech_end_ns - 400 * NS_PER_MS, "interruption"))
+    return told
 
 
 def cut_off(turn: Turn, gaps: tuple[Recovery, ...]) -> Turn:
@@ -400,7 +408,7 @@ def failing(folder: Path) -> Path:
 
 def inconclusive(folder: Path) -> Path:
     """The answers' median lies so near its limit that forty turns cannot tell."""
-    return write(folder, records(Scene(latency_ms=798.0)))
+    return write(folder, records(Scene(latency_ms=790.0)))
 
 
 def generator_limited(folder: Path) -> Path:

@@ -15,7 +15,7 @@ from measures.host import MemorySample
 from measures.metric import METRICS
 from measures.record import Record
 from measures.sample import Sample
-from measures.threshold import Observations
+from measures.verdict import Observations
 from reports.folder import RECORDS_FILE, read_records, read_run
 from reports.harvest import Harvest, Plan, harvest_of
 from reports.observations import observations
@@ -72,6 +72,9 @@ def values(raw: Raw, name: str) -> tuple[list[float], int]:  # noqa: PLR0912  a 
         ends = [(r[key], r["began_ns"]) for r in raw.recoveries()]
         found = [(end - begin) / MS for end, begin in ends if end is not None]
         return found, len(ends) - len(found)
+    elif name == "barge_in_stop":
+        turns = [turn for call in calls for turn in call["turns"] if turn["barge_in_ns"] is not None]
+        found = [(turn["agent_silent_ns"] - turn["barge_in_ns"]) / MS for turn in turns]
     elif name == "reconnect_attempts":
         found = [float(len(r["attempts"])) for r in raw.recoveries()]
     elif name == "probe_relay_rtt":
@@ -145,7 +148,15 @@ def test_a_counter_counts_what_the_lines_say(name: str, raw: Raw, seen: dict[str
 def test_rates_count_what_the_lines_say(raw: Raw, seen: dict[str, Observations]) -> None:
     calls, samples = raw.of("call"), raw.of("sample")
     lost = [s for s in samples if s["received_ns"] is None]
+    connected = [call for call in calls if any(p["name"] == "first_rtp" for p in call["phases"])]
+    answered = [call for call in calls if any(p["name"] == "answer" for p in call["phases"])]
     expected = {
+        "call_dropped": (sum(call["outcome"] != "completed" for call in connected), len(connected)),
+        "nat_traversal": (sum(any(p["name"] == "ice" for p in c["phases"]) for c in answered), len(answered)),
+        "interruptions": (
+            sum(event["name"] == "interruption" for event in raw.of("call-event")),
+            sum(len(call["turns"]) for call in calls),
+        ),
         "call_success": (sum(call["outcome"] == "completed" for call in calls), len(calls)),
         "sample_loss": (len(lost), len(samples)),
         "rtp_loss": (sum(c["rtp_in"]["lost"] for c in calls), sum(c["rtp_in"]["expected"] for c in calls)),

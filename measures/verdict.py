@@ -1,0 +1,234 @@
+"""The verdict of a threshold on what was seen, with the uncertainty of the figure:
+
+* ``p(x)``, ``med``, ``rate`` estimate a property of the population, so they carry a 95 % interval. The verdict
+  is *passed* only when the whole interval satisfies the limit, *failed* only when none of it does, and
+  otherwise *not enough data*. A bound that n values cannot give lies at infinity.
+* ``slope`` and an ``estimate`` come with an interval of their own, and are judged by it in the same way.
+* ``count``, ``min``, ``max``, ``value`` are facts about this run and are compared as they are.
+* Where there is nothing to judge, the verdict is *not enough data*; where the interval straddles the limit, the
+  verdict also says about how many more observations would decide (`measures.evidence`).
+
+What is missing never helps a verdict, and each kind says how:
+
+* in a trend it is counted as worse than every limit (RFC 2681 section 4.1 does so with lost packets): a
+  quantile passes only when it would pass whatever the missing values were, and ``max`` and ``min`` fail;
+* in a rate it widens the interval to what it could have been, all failures or all successes;
+* in a counter it leaves a range, and a limit that cuts the range has *not enough data*;
+* in a gauge, of which several sources may each give one, a limit that the known one keeps has *not enough data*.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from measures.distribution import Interval, proportion_interval, quantile, quantile_interval
+from measures.evidence import more_trials
+from measures.metric import metric
+from measures.threshold import Operator, Threshold, unit_of
+
+Outcome = Literal["passed", "failed", "not enough data"]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure that comes with its 95 % interval, as a fitted slope does; in the metric's unit."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Observations:
+    """All that was seen of one metric: values of a trend or gauge, or trials of a rate, or a count.
+
+    ``missing`` counts values that should be there and are not. For a rate ``successes`` of ``trials`` had the
+    property the metric names. ``estimate`` is the one of that kind of metric, ``slope`` the trend's change by the hour.
+    A counter's ``count`` is None when nothing that could have counted ever ran, and its
+    ``trials`` tells how many could have counted.
+    """
+
+    values: Sequence[float] = ()
+    missing: int = 0
+    successes: int = 0
+    trials: int = 0
+    count: int | None = None
+    estimate: Estimate | None = None
+    slope: Estimate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a threshold came out. ``observed`` and ``ci95`` are in ``unit`` (rates as fractions, counts without one).
+
+    A bound of ``ci95`` is None where n values cannot give it, or where missing values put it at infinity.
+    """
+
+    threshold: Threshold
+    sentence: str
+    unit: str
+    observed: float | None
+    ci95: Interval | None
+    n: int
+    missing: int
+    outcome: Outcome
+    reason: str
+
+
+def _holds(value: float, operator: Operator, limit: float) -> bool:
+    return {
+        "<": value < limit,
+        "<=": value <= limit,
+        ">": value > limit,
+        ">=": value >= limit,
+        "==": value == limit,
+    }[operator]
+
+
+def judge(threshold: Threshold, seen: Observations, confidence: float = 0.95) -> Verdict:
+    """The verdict of ``threshold`` on what was seen, by intervals of that ``confidence``.
+
+    Only who looks more than once, and acts on the first failure, has a reason to ask for more than 95 %.
+    """
+    kind = metric(threshold.metric).kind
+    if kind == "counter":
+        return _judge_counter(threshold, seen)
+    if kind == "rate":
+        return _judge_rate(threshold, seen, confidence)
+    if kind == "estimate" or threshold.aggregate == "slope":
+        return _judge_estimate(threshold, seen.slope if threshold.aggregate == "slope" else seen.estimate)
+    if threshold.aggregate in ("min", "max", "count", "value"):
+        return _judge_fact(threshold, seen)
+    return _judge_quantile(threshold, seen, confidence)
+
+
+def _verdict(
+    threshold: Threshold, observed: float | None, ci95: Interval | None, n: int, missing: int,
+    outcome: Outcome, reason: str,
+) -> Verdict:  # fmt: skip
+    unit = unit_of(metric(threshold.metric), threshold.aggregate)
+    return Verdict(threshold, str(threshold), unit, observed, ci95, n, missing, outcome, reason)
+
+
+def _judge_counter(threshold: Threshold, seen: Observations) -> Verdict:
+    n = max(seen.trials, seen.count or 0)
+    if seen.count is None:
+        return _verdict(threshold, None, None, n, seen.missing, "not enough data", "nothing that could count ever ran")
+    could_be = range(seen.count, seen.count + seen.missing + 1)
+    holds = {_holds(float(count), threshold.operator, threshold.limit) for count in could_be}
+    outcome: Outcome = "not enough data"
+    if len(holds) == 1:
+        outcome = "passed" if holds.pop() else "failed"
+    reasons = {
+        "passed": "a fact of this run, no estimate",
+        "failed": "the observed value breaks the limit",
+        "not enough data": f"{seen.missing} more could not be told, and would decide it",
+    }
+    return _verdict(threshold, float(seen.count), None, n, seen.missing, outcome, reasons[outcome])
+
+
+def _fact(aggregate: str, seen: Observations) -> float | None:
+    if aggregate == "count":
+        return float(len(seen.values))
+    if not seen.values:
+        return None
+    if aggregate == "min":
+        return float(min(seen.values))
+    return float(max(seen.values) if aggregate == "max" else seen.values[-1])
+
+
+def _could_break(threshold: Threshold) -> bool:
+    """Whether one more, very bad value could break a limit that holds: no maximum falls when a value is added."""
+    safe = {"max": (">", ">="), "min": ("<", "<=")}
+    return threshold.aggregate in safe and threshold.operator not in safe[threshold.aggregate]
+
+
+def _judge_fact(threshold: Threshold, seen: Observations) -> Verdict:
+    observed, n, missing = _fact(threshold.aggregate, seen), len(seen.values), seen.missing
+    if missing and _could_break(threshold) and (observed is None or _holds_for(threshold, observed)):
+        reason = (
+            f"{missing} {'value is' if missing == 1 else 'values are'} missing, which counts as worse than any limit"
+        )
+        return _verdict(threshold, observed, None, n, missing, "failed", reason)
+    if observed is None:
+        return _verdict(threshold, None, None, n, missing, "not enough data", "nothing was measured")
+    if not _holds_for(threshold, observed):
+        return _verdict(threshold, observed, None, n, missing, "failed", "the observed value breaks the limit")
+    if missing and threshold.aggregate == "value":
+        return _verdict(threshold, observed, None, n, missing, "not enough data", f"{missing} more could not be told")
+    return _verdict(threshold, observed, None, n, missing, "passed", "a fact of this run, no estimate")
+
+
+def _holds_for(threshold: Threshold, value: float) -> bool:
+    return _holds(value, threshold.operator, threshold.limit)
+
+
+def _judge_rate(threshold: Threshold, seen: Observations, confidence: float) -> Verdict:
+    if seen.trials == 0:
+        return _verdict(threshold, None, None, 0, seen.missing, "not enough data", "nothing was tried")
+    total = seen.trials + seen.missing
+    low, _ = proportion_interval(seen.successes, total, confidence)
+    _, high = proportion_interval(seen.successes + seen.missing, total, confidence)
+    more = more_trials(seen.successes, seen.trials, threshold.limit)
+    return _by_interval(threshold, seen.successes / seen.trials, (low, high), seen.trials, seen.missing, more)
+
+
+def _judge_estimate(threshold: Threshold, estimate: Estimate | None) -> Verdict:
+    if estimate is None:
+        return _verdict(threshold, None, None, 0, 0, "not enough data", "too little was measured to fit it")
+    return _by_interval(threshold, estimate.value, (estimate.low, estimate.high), estimate.n, 0, None)
+
+
+def _judge_quantile(threshold: Threshold, seen: Observations, confidence: float) -> Verdict:
+    total = len(seen.values) + seen.missing
+    if total == 0:
+        return _verdict(threshold, None, None, 0, 0, "not enough data", "nothing was measured")
+    p = 0.5 if threshold.aggregate == "med" else float(threshold.aggregate[2:-1]) / 100.0
+    lower_is_asked = threshold.operator in ("<", "<=", "==")
+    worst = np.inf if lower_is_asked else -np.inf
+    ordered = np.sort(np.concatenate([np.asarray(seen.values, float), np.full(seen.missing, worst)]))
+    interval = quantile_interval(ordered, p, confidence)
+    more = more_trials(int(np.searchsorted(ordered, threshold.limit, "right")), total, p)
+    return _by_interval(threshold, quantile(ordered, p), interval, total - seen.missing, seen.missing, more)
+
+
+def _by_interval(
+    threshold: Threshold, observed: float, interval: Interval, n: int, missing: int, more: int | None
+) -> Verdict:
+    low = -np.inf if interval[0] is None else interval[0]
+    high = np.inf if interval[1] is None else interval[1]
+    outcome = _interval_outcome(threshold, low, high)
+    shown = (low if np.isfinite(low) else None, high if np.isfinite(high) else None)
+    reason = _interval_reason(outcome, None in interval, missing, more)
+    return _verdict(threshold, observed if np.isfinite(observed) else None, shown, n, missing, outcome, reason)
+
+
+def _interval_outcome(threshold: Threshold, low: float, high: float) -> Outcome:
+    holds = {_holds_for(threshold, low), _holds_for(threshold, high)}
+    cuts = len(holds) == 2 or (threshold.operator == "==" and low <= threshold.limit <= high and low != high)
+    if cuts:
+        return "not enough data"
+    return "passed" if holds == {True} else "failed"
+
+
+def _interval_reason(outcome: Outcome, unbounded: bool, missing: int, more: int | None) -> str:
+    gone = f", {missing} missing counted as worse than any limit" if missing else ""
+    if outcome == "passed":
+        return "the whole 95 % interval satisfies the limit" + gone
+    if outcome == "failed":
+        return "the whole 95 % interval breaks the limit" + gone
+    trouble = "too few values for a 95 % interval" if unbounded else "the 95 % interval straddles the limit"
+    return trouble + gone + _wanted(more)
+
+
+def _wanted(more: int | None) -> str:
+    return ": more samples would tell" if not more else f": about {two_digits(more)} more like these would tell"
+
+
+def two_digits(number: int) -> int:
+    """Rounded up to two significant digits: a projection is no count."""
+    step = 10 ** max(0, len(str(number)) - 2)
+    return int(-(-number // step) * step)
