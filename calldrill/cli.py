@@ -20,6 +20,7 @@ COMMANDS = {
     "call": "Place one call to an agent and tell how it went.",
     "load": "Place a drill's calls to a running target, without the lab.",
     "probe": "Probe STUN and TURN servers: reachability, phases, credentials, certificate.",
+    "nat": "Tell how NATs behave on the way to a STUN server, and which callers need TURN.",
     "sample": "Sample a path: latency, jitter, loss, order.",
     "reflect": "The far end for samples.",
     "report": "Remake the report of a run from its folder alone.",

@@ -16,6 +16,8 @@ from measures.metric import LABELS, METRICS, Metric
 from measures.preset import PRESETS
 from netem.profiles import PROFILES
 from netem.tc import mean_loss
+from probes.nat import CLASSIC, FILTERING, MAPPING
+from probes.nat_pairs import KINDS, pairs
 from rtc import liveness
 
 FOLDER = Path(__file__).parent / "reference"
@@ -112,11 +114,32 @@ def commands() -> str:
     )
 
 
+def nat() -> str:
+    """How NATs are told, and which pairs connect."""
+    works = pairs()
+    yes = ["no", "yes"]
+    connect = [[a, *("yes" if works[a, b] else "**TURN**" for b in KINDS)] for a in KINDS]
+    names = [[name, mapping, filtering] for (mapping, filtering), name in CLASSIC.items()]
+    mapping = [[*(yes[same] for same in key), verdict] for key, verdict in MAPPING.items()]
+    filtering = [[*(yes[came] for came in key), verdict] for key, verdict in FILTERING.items()]
+    return (
+        "# NAT behaviour\n\nTwo callers, each behind a NAT of some kind: do they connect without TURN?\n\n"
+        + table(["", *KINDS], connect)
+        + "\n## What the names mean\n\n"
+        + table(["name", "mapping", "filtering"], names)
+        + "\n## Mapping\n\nOne socket asks the server's first address, then its other one with either port.\n\n"
+        + table(["the other address sees the same", "its other port sees the same as it", "mapping"], mapping)
+        + "\n## Filtering\n\nWhich answers came in; any other pattern contradicts itself and is inconclusive.\n\n"
+        + table(["from another address and port", "from another port", "from another address", "filtering"], filtering)
+    )
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "metrics.md": metrics,
     "states.md": states,
     "profiles.md": profiles,
     "commands.md": commands,
+    "nat.md": nat,
 }
 
 

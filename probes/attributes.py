@@ -6,7 +6,8 @@ An `Attribute` is a typed key: ``message.get(LIFETIME)`` is an ``int``. Its two 
 and back; both get the transaction id, which the XOR addresses need (RFC 8489 section 14.2). A type that is not in
 the table is kept as `Unknown` with its bytes, so nothing a server said is lost.
 
-Numbers: RFC 8489 section 18.3, RFC 8656 section 18, RFC 5780 section 7, RFC 8445 section 16.1, RFC 8016.
+Numbers: RFC 8489 section 18.3, RFC 8656 section 18, RFC 5780 section 7, RFC 8445 section 16.1, RFC 8016;
+RFC 3489 section 11.2 for what servers of that age still send.
 """
 
 import ipaddress
@@ -159,6 +160,8 @@ _XOR_ADDRESS = (_pack_xor_address, _unpack_xor_address)
 
 MAPPED_ADDRESS = Attribute(0x0001, "MAPPED-ADDRESS", *_ADDRESS)
 CHANGE_REQUEST = Attribute(0x0003, "CHANGE-REQUEST", *_WORD)
+SOURCE_ADDRESS = Attribute(0x0004, "SOURCE-ADDRESS", *_ADDRESS)  # RFC 3489's RESPONSE-ORIGIN
+CHANGED_ADDRESS = Attribute(0x0005, "CHANGED-ADDRESS", *_ADDRESS)  # RFC 3489's OTHER-ADDRESS
 USERNAME = Attribute(0x0006, "USERNAME", *_TEXT)
 MESSAGE_INTEGRITY = Attribute(0x0008, "MESSAGE-INTEGRITY", *_OCTETS)
 ERROR_CODE = Attribute(0x0009, "ERROR-CODE", _pack_error, _unpack_error)
