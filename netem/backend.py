@@ -4,28 +4,29 @@ Found out by trying, inside the cage. Where neither is possible, the error names
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from netem.commands import Runner, find, run
 from netem.errors import HostLacksError
 from netem.kernel_router import KernelShell, has_netem
-from netem.router import RouterShell
+from netem.router import WAN_AND_SERVER, Leg, RouterShell
 from netem.uml_router import UmlShell, find_netem_module
 
 TUN = Path("/dev/net/tun")
 
 
-def choose_backend(runtime: Path, runner: Runner = run) -> RouterShell:
+def choose_backend(runtime: Path, runner: Runner = run, legs: Sequence[Leg] = WAN_AND_SERVER) -> RouterShell:
     """The first backend that can work here; HostLacksError if none can."""
     if has_netem(runner):
-        return KernelShell(runner)
+        return KernelShell(runner, legs)
     problem = _uml_problem()
     if problem is not None:
         raise HostLacksError(
             f"this kernel has no sch_netem (mend: install its extra modules, e.g. linux-modules-extra), "
             f"and a user-mode Linux router cannot take its place: {problem}"
         )
-    return UmlShell(runtime, runner)
+    return UmlShell(runtime, runner, legs=legs)
 
 
 def _uml_problem() -> str | None:

@@ -1,4 +1,4 @@
-"""The router on the host's own kernel: a network namespace ``internet`` with two veth pairs and sch_netem."""
+"""The router on the host's own kernel: a network namespace ``internet`` with a veth pair for each leg and sch_netem."""
 
 import contextlib
 import platform
@@ -7,16 +7,8 @@ from collections.abc import Sequence
 from netem.commands import Runner, run
 from netem.errors import LabBrokeError
 from netem.namespace import Namespace
-from netem.topology import (
-    INTERNET,
-    NAT,
-    NAT_OUTSIDE,
-    OFFLOADS,
-    ROUTER_SERVER_MAC,
-    ROUTER_WAN_MAC,
-    SERVER,
-    SERVER_DEVICE,
-)
+from netem.router import WAN_AND_SERVER, Leg
+from netem.topology import INTERNET, OFFLOADS
 
 SCRATCH = Namespace("netem-trial")
 
@@ -40,21 +32,25 @@ def has_netem(runner: Runner = run) -> bool:
 class KernelShell:
     """A `RouterShell` on the host's kernel."""
 
-    def __init__(self, runner: Runner = run) -> None:
+    def __init__(self, runner: Runner = run, legs: Sequence[Leg] = WAN_AND_SERVER) -> None:
         self._run = runner
+        self.legs = tuple(legs)
         self._namespace = Namespace(INTERNET)
         self._open = False
         self.name = "kernel sch_netem"
         self.detail = f"sch_netem of the host's own kernel {platform.release()}"
-        self.wan_device = "wan1"
-        self.server_device = "srv1"
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """Its own end of each leg is named after the other one: ``wan0`` has ``wan0r``."""
+        return tuple(f"{leg.device}r" for leg in self.legs)
 
     def open(self) -> None:
-        """Make the namespace and a veth pair to either side."""
+        """Make the namespace and a veth pair for each leg."""
         self._open = True
         self._namespace.create(self._run)
-        self._link(self.wan_device, ROUTER_WAN_MAC, NAT_OUTSIDE, NAT)
-        self._link(self.server_device, ROUTER_SERVER_MAC, SERVER_DEVICE, SERVER)
+        for device, leg in zip(self.devices, self.legs, strict=True):
+            self._link(device, leg)
 
     def run(self, line: str) -> str:
         """One shell line in the namespace."""
@@ -74,8 +70,8 @@ class KernelShell:
             with contextlib.suppress(LabBrokeError):  # `open` may have failed before it was there
                 self._namespace.remove(self._run)
 
-    def _link(self, device: str, mac: str, peer: str, peer_namespace: str) -> None:
-        ends = [device, "address", mac, "netns", INTERNET, "type", "veth", "peer", peer, "netns", peer_namespace]
-        self._run(["ip", "link", "add", *ends])
+    def _link(self, device: str, leg: Leg) -> None:
+        own = [device, "address", leg.mac, "netns", INTERNET, "type", "veth"]
+        self._run(["ip", "link", "add", *own, "peer", leg.device, "netns", leg.namespace])
         offloads = " ".join(f"{name} off" for name in OFFLOADS)
         self.run(f"ethtool -K {device} {offloads} >/dev/null")

@@ -1,20 +1,44 @@
 """The router in the middle of the lab: one behaviour over two kinds of kernel.
 
-A `RouterShell` is a kernel that has netem and two devices, reached by shell lines: the host's own, in a
-namespace, or a user-mode Linux. The `Router` gives it addresses and impairs both of its devices, always with
-one batch of `tc` lines, so that a change takes hold on both directions within some milliseconds (6 in the median
-with user-mode Linux, 2 cores); a `NetworkEvent` carries the bounds as they were.
+A `RouterShell` is a kernel that has netem and a device for each of its legs, reached by shell lines: the host's
+own, in a namespace, or a user-mode Linux. The `Router` runs the lines that give it addresses and impairs what it
+sends on a leg, always with one batch of `tc` lines, so that a change takes hold on all of them within some
+milliseconds (6 in the median for two legs with user-mode Linux, 2 cores); a `NetworkEvent` carries the bounds as
+they were.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from measures.network import Impairment
-from netem.errors import HostLacksError
+from netem.errors import AskedWrongError, HostLacksError
 from netem.readback import Qdisc, parse
 from netem.tc import change_lines
-from netem.topology import Addresses, router_lines
+from netem.topology import (
+    NAT,
+    NAT_OUTSIDE,
+    ROUTER_SERVER_MAC,
+    ROUTER_WAN_MAC,
+    SERVER,
+    SERVER_DEVICE,
+    Addresses,
+    router_lines,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One link of the router: the ``device`` it leaves in a ``namespace``, and the ``mac`` of its own end."""
+
+    device: str
+    namespace: str
+    mac: str
+
+
+LONGEST_BUNDLE = 3500  # the console of a user-mode Linux takes lines of 4000
+WAN_AND_SERVER = (Leg(NAT_OUTSIDE, NAT, ROUTER_WAN_MAC), Leg(SERVER_DEVICE, SERVER, ROUTER_SERVER_MAC))
 
 
 class RouterShell(Protocol):
@@ -22,11 +46,14 @@ class RouterShell(Protocol):
 
     name: str
     detail: str
-    wan_device: str
-    server_device: str
+    legs: tuple[Leg, ...]
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The router's own end of each leg, in their order."""
 
     def open(self) -> None:
-        """Come up, with ``wan0`` left in the NAT's namespace and ``srv0`` in the server's."""
+        """Come up, with the other end of each leg left in its namespace."""
 
     def run(self, line: str) -> str:
         """Run one shell line in it; its output. Raises LabBrokeError when it fails."""
@@ -42,13 +69,16 @@ class RouterShell(Protocol):
 
 
 class Router:
-    """Carries packets between NAT and server and impairs them. Safe to call from several threads."""
+    """Carries packets between its legs and impairs them. Safe to call from several threads.
 
-    def __init__(self, shell: RouterShell, addresses: Addresses) -> None:
+    With ``addresses`` its first two legs are the NAT's and the server's; or else ``lines`` configure it.
+    """
+
+    def __init__(self, shell: RouterShell, addresses: Addresses | None = None, lines: Sequence[str] = ()) -> None:
         self._shell = shell
-        self._addresses = addresses
+        self._lines = router_lines(addresses, *shell.devices[:2]) if addresses else list(lines)
         self._lock = threading.Lock()
-        self._now: tuple[Impairment, Impairment] | None = None
+        self._now: dict[str, Impairment] = {}
 
     @property
     def name(self) -> str:
@@ -62,33 +92,45 @@ class Router:
 
     @property
     def devices(self) -> tuple[str, str]:
-        """The impaired devices: up (towards the server), down (towards the caller)."""
-        return self._shell.server_device, self._shell.wan_device
+        """The impaired devices of the first two legs: up (towards the server), down (towards the caller)."""
+        return self._shell.devices[1], self._shell.devices[0]
 
     def start(self) -> None:
         """Bring the kernel and its addresses up, with nothing impaired."""
         self._shell.open()
-        lines = router_lines(self._addresses, self._shell.wan_device, self._shell.server_device)
-        self._shell.run(" && ".join(lines))
+        self.run(self._lines)
+
+    def run(self, lines: Sequence[str]) -> None:
+        """Configure it: shell lines, in order, as few commands as the console's line length allows."""
+        for bundle in _bundles(lines):
+            self._shell.run(bundle)
 
     def apply(self, up: Impairment, down: Impairment) -> None:
-        """Impair both directions; confirmed by the kernel when this returns."""
+        """Impair both directions between the first two legs; confirmed by the kernel when this returns."""
+        self.impair(dict(zip(self.devices, (up, down), strict=True)))
+
+    def impair(self, wanted: Mapping[str, Impairment]) -> None:
+        """Impair what leaves each of these devices, the others stay; confirmed by the kernel when this returns."""
+        for device in wanted:
+            if device not in self._shell.devices:
+                raise AskedWrongError(f"the router has no device {device}; it has {', '.join(self._shell.devices)}")
         with self._lock:
-            self._refuse_seeds_unknown(up, down)
-            before = self._now or (None, None)
+            self._refuse_seeds_unknown(*wanted.values())
             lines = [
-                line
-                for device, old, new in zip(self.devices, before, (up, down), strict=True)
-                for line in change_lines(device, old, new)
+                line for device, new in wanted.items() for line in change_lines(device, self._now.get(device), new)
             ]
             self._shell.batch(lines)
-            self._now = (up, down)
+            self._now |= wanted
 
     def read_back(self) -> tuple[Qdisc, Qdisc]:
-        """The qdiscs as the kernel tells them: up, down."""
+        """The qdiscs of the first two legs as the kernel tells them: up, down."""
         up, down = self.devices
+        return self.show(up), self.show(down)
+
+    def show(self, device: str) -> Qdisc:
+        """The qdisc of one device as the kernel tells it."""
         with self._lock:
-            return self._show(up), self._show(down)
+            return parse(self._shell.run(f"tc -j -s qdisc show dev {device}"), device)
 
     def check(self) -> None:
         """Raise LabBrokeError if the kernel that carries the lab has died."""
@@ -105,5 +147,13 @@ class Router:
         if " seed " not in self._shell.run("tc qdisc add dev lo root netem help 2>&1 || true"):
             raise HostLacksError("the tc here knows no netem seed: leave `seed` out, or install a newer iproute2")
 
-    def _show(self, device: str) -> Qdisc:
-        return parse(self._shell.run(f"tc -j -s qdisc show dev {device}"), device)
+
+def _bundles(lines: Sequence[str]) -> list[str]:
+    """The lines joined by ``&&`` into as few as fit the shell."""
+    bundles: list[str] = []
+    for line in lines:
+        if bundles and len(bundles[-1]) + len(line) + 4 < LONGEST_BUNDLE:
+            bundles[-1] += f" && {line}"
+        else:
+            bundles.append(line)
+    return bundles

@@ -12,7 +12,7 @@ export PATH LC_ALL=C
 stty -echo -onlcr 2>/dev/null || true
 insmod "$CALLDRILL_NETEM"
 # A device opens its tap when it is set up; only after that may the lab move the tap away.
-for device in lo vec0 vec1; do ip link set "$device" up; done
+for device in lo $(echo "$CALLDRILL_DEVICES" | tr , ' '); do ip link set "$device" up; done
 
 # Starting a program takes this kernel some 60 ms, too long for a change whose moment matters. So one tc waits
 # for lines in batch mode, and `batch` speaks to it with what the shell has built in: about 3 ms a line.

@@ -1,8 +1,8 @@
 """The router where the host's kernel has no netem: a user-mode Linux, an ordinary process that is a kernel.
 
 It boots in about two seconds from the host's own file system, read-only, with `uml_init.sh` as its only
-program; its console is a pair of pipes (`Console`), its two network devices are taps. A tap is made in the
-cage's root namespace, opened by UML, and then moved to where it belongs: the open file follows it.
+program; its console is a pair of pipes (`Console`), its network devices, one for each leg, are taps. A tap is
+made in the cage's root namespace, opened by UML, and then moved to where it belongs: the open file follows it.
 
 On CPUs with AMX, and only there, UML dies at its first context switch unless `uml_ptrace.c` is preloaded (see
 there). So `_prepare` looks into /proc/cpuinfo, compiles it on the spot where it is needed, and ``detail`` says so.
@@ -18,8 +18,8 @@ from pathlib import Path
 
 from netem.commands import Runner, find, run, search_path
 from netem.console import Console
-from netem.errors import HostLacksError, LabBrokeError
-from netem.topology import NAT, NAT_OUTSIDE, ROUTER_SERVER_MAC, ROUTER_WAN_MAC, SERVER, SERVER_DEVICE
+from netem.errors import AskedWrongError, HostLacksError, LabBrokeError
+from netem.router import WAN_AND_SERVER, Leg
 
 MODULES = Path("/usr/lib/uml/modules")
 HERE = Path(__file__).parent
@@ -30,6 +30,7 @@ ANSWER_S = 10.0
 GOODBYE_S = 5.0
 POLL_S = 0.002
 BOOTS = 2
+LONGEST_COMMAND_LINE = 2048  # COMMAND_LINE_SIZE of this architecture; what is longer the guest would cut
 SHIM_NOTE = ", with its ptrace mended for this CPU's AMX"
 
 
@@ -46,10 +47,9 @@ def needs_shim(cpuinfo: str) -> bool:
     return " amx_tile" in cpuinfo
 
 
-def kernel_arguments(home: Path, mount: Path, module: Path) -> list[str]:
+def kernel_arguments(home: Path, mount: Path, module: Path, legs: Sequence[Leg] = WAN_AND_SERVER) -> list[str]:
     """The command line of the guest kernel. Unknown NAME=value pairs become the init script's environment."""
-    devices = ((NAT_OUTSIDE, ROUTER_WAN_MAC), (SERVER_DEVICE, ROUTER_SERVER_MAC))
-    return [
+    arguments = [
         f"mem={MEMORY}",
         "rootfstype=hostfs",
         "rootflags=/",
@@ -62,14 +62,25 @@ def kernel_arguments(home: Path, mount: Path, module: Path) -> list[str]:
         "quiet",
         f"CALLDRILL_MOUNT={mount}",
         f"CALLDRILL_NETEM={module}",
-        *(f"vec{n}:transport=tap,ifname={tap},depth=64,gro=0,mac={mac}" for n, (tap, mac) in enumerate(devices)),
+        f"CALLDRILL_DEVICES={','.join(f'vec{n}' for n in range(len(legs)))}",
+        *(f"vec{n}:transport=tap,ifname={leg.device},depth=64,gro=0,mac={leg.mac}" for n, leg in enumerate(legs)),
     ]
+    if len(" ".join(arguments)) >= LONGEST_COMMAND_LINE:
+        raise AskedWrongError(f"{len(legs)} legs are too many for one {WHO.removeprefix('the ')}: use fewer sites")
+    return arguments
 
 
 class UmlShell:
     """A `RouterShell` that is a user-mode Linux. ``shim`` forces the ptrace mend on or off; None: as needed."""
 
-    def __init__(self, runtime: Path, runner: Runner = run, shim: bool | None = None) -> None:
+    def __init__(
+        self,
+        runtime: Path,
+        runner: Runner = run,
+        shim: bool | None = None,
+        legs: Sequence[Leg] = WAN_AND_SERVER,
+    ) -> None:
+        self.legs = tuple(legs)
         self._home = runtime / "uml"
         self._run = runner
         self._shim = shim
@@ -80,20 +91,23 @@ class UmlShell:
         self.boots = 0
         self.name = "user-mode Linux router"
         self.detail = "a user-mode Linux router with real sch_netem"
-        self.wan_device = "vec0"
-        self.server_device = "vec1"
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """``vec0`` and on."""
+        return tuple(f"vec{number}" for number in range(len(self.legs)))
 
     def open(self) -> None:
         """Boot, with one more attempt, and hand the taps to their namespaces."""
         environment = {"TMPDIR": str(self._home), "PATH": search_path(), **self._prepare()}
-        for tap in (NAT_OUTSIDE, SERVER_DEVICE):
-            self._run(["ip", "tuntap", "add", tap, "mode", "tap"])
-            self._taps_here.append(tap)
+        for leg in self.legs:
+            self._run(["ip", "tuntap", "add", leg.device, "mode", "tap"])
+            self._taps_here.append(leg.device)
         self._boot_stubbornly(environment)
         self.detail = self._describe(shimmed="LD_PRELOAD" in environment)
-        for tap, namespace in ((NAT_OUTSIDE, NAT), (SERVER_DEVICE, SERVER)):
-            self._run(["ip", "link", "set", tap, "netns", namespace])
-            self._taps_here.remove(tap)
+        for leg in self.legs:
+            self._run(["ip", "link", "set", leg.device, "netns", leg.namespace])
+            self._taps_here.remove(leg.device)
 
     def run(self, line: str) -> str:
         """One shell line in the guest."""
@@ -144,7 +158,7 @@ class UmlShell:
 
     def _boot(self, environment: dict[str, str]) -> None:
         self.boots += 1
-        arguments = kernel_arguments(self._home, self._home / "mount", find_netem_module())
+        arguments = kernel_arguments(self._home, self._home / "mount", find_netem_module(), self.legs)
         process = self._process = _spawn([find("linux.uml"), *arguments], environment)
         assert process.stdin is not None
         assert process.stdout is not None

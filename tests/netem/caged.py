@@ -16,7 +16,7 @@ INTRODUCTION = """
 import os
 print(os.getpid(), *(os.readlink(f"/proc/self/ns/{kind}") for kind in ("net", "mnt", "pid")), flush=True)
 """
-LAB_LINKS = ("eth0@", "in0", "wan0", "srv0", "wan1", "srv1", "vec0", "vec1")
+LAB_LINKS = ("eth0@", "in0", "wan0", "srv0", "wan0r", "srv0r", "vec0", "vec1")
 
 ROOT = Path(__file__).parents[2]
 SUPERVISOR = "import sys; from netem.cage import run_in_cage; sys.exit(run_in_cage(sys.argv[1:]))"

@@ -258,8 +258,8 @@ def test_the_hosts_own_kernel_carries_the_lab_but_for_netem_which_it_may_lack():
         heard = train(lab).received
         lab.nat_rebind()
         again = train(lab).received
-        KernelShell.batch(shell, ["qdisc add dev wan1 root tbf rate 1mbit burst 10kb latency 50ms"])
-        kind = json.loads(shell.run("tc -j qdisc show dev wan1"))[0]["kind"]
+        KernelShell.batch(shell, ["qdisc add dev wan0r root tbf rate 1mbit burst 10kb latency 50ms"])
+        kind = json.loads(shell.run("tc -j qdisc show dev wan0r"))[0]["kind"]
         try:
             KernelShell.batch(shell, ["qdisc add dev nowhere root tbf rate 1mbit burst 10kb latency 50ms"])
         except LabBrokeError as error:
@@ -270,8 +270,8 @@ def test_the_hosts_own_kernel_carries_the_lab_but_for_netem_which_it_may_lack():
     assert told["kind"] == "tbf"
     assert "nowhere" in told["words"]
     assert [line.split()[:4] for line in told["asked"][0]] == [
-        ["qdisc", "add", "dev", "srv1"],
-        ["qdisc", "add", "dev", "wan1"],
+        ["qdisc", "add", "dev", "srv0r"],
+        ["qdisc", "add", "dev", "wan0r"],
     ]
 
 

@@ -9,10 +9,10 @@ import pytest
 
 from measures.network import Impairment
 from netem.console import Console
-from netem.errors import HostLacksError, LabBrokeError
+from netem.errors import AskedWrongError, HostLacksError, LabBrokeError
 from netem.kernel_router import KernelShell, has_netem
 from netem.proof import describe
-from netem.router import Router
+from netem.router import Leg, Router
 from netem.topology import PORT_RANGES, Addresses, nat_rules
 from netem.uml_router import find_netem_module, kernel_arguments, needs_shim
 
@@ -39,12 +39,12 @@ def test_the_kernel_router_is_a_namespace_with_two_links_and_netem_on_both():
     router.stop()
     router.stop()
     text = "\n".join(recorder.seen)
-    assert "ip link add wan1 address 02:ca:11:00:00:01 netns internet type veth peer wan0 netns nat" in text
-    assert "ip link add srv1 address 02:ca:11:00:01:01 netns internet type veth peer srv0 netns server" in text
-    assert "ip addr add 198.51.100.1/24 dev wan1" in text
+    assert "ip link add wan0r address 02:ca:11:00:00:01 netns internet type veth peer wan0 netns nat" in text
+    assert "ip link add srv0r address 02:ca:11:00:01:01 netns internet type veth peer srv0 netns server" in text
+    assert "ip addr add 198.51.100.1/24 dev wan0r" in text
     [batch] = [line for line in recorder.seen if "tc -batch -" in line]
     assert "--net=/run/netns/internet" in batch
-    assert batch.index("dev srv1 root handle 1: netem") < batch.index("dev wan1 root handle 1: netem")
+    assert batch.index("dev srv0r root handle 1: netem") < batch.index("dev wan0r root handle 1: netem")
     assert [line for line in recorder.seen if "netns delete" in line] == ["ip netns delete internet"]
 
 
@@ -54,6 +54,26 @@ def test_a_refused_impairment_runs_nothing_and_the_former_stays():
     with pytest.raises(Exception, match="delay_ms is -1"):
         router.apply(Impairment(), Impairment(delay_ms=-1))
     assert recorder.seen == []
+
+
+def test_a_router_has_as_many_legs_as_it_is_given_and_each_is_impaired_for_itself():
+    recorder = Recorder()
+    legs = [Leg(f"leg{n}", f"site{n}", f"02:ca:11:00:02:0{n}") for n in range(3)]
+    router = Router(KernelShell(recorder, legs), lines=["ip link set leg0r up"] * 300)
+    router.start()
+    assert sum("ip link set leg0r up" in line for line in recorder.seen) == 2  # cut to the console's length
+    router.impair({"leg2r": Impairment(delay_ms=1)})
+    router.impair({"leg2r": Impairment(delay_ms=2), "leg0r": Impairment()})
+    assert [line for line in recorder.seen if "peer leg2 netns site2" in line]
+    assert recorder.seen[-1].count("qdisc change dev leg2r") == recorder.seen[-1].count("qdisc add dev leg0r") == 1
+    with pytest.raises(AskedWrongError, match="no device leg9; it has leg0r, leg1r, leg2r"):
+        router.impair({"leg9": Impairment()})
+
+
+def test_more_legs_than_the_guests_command_line_holds_are_refused():
+    legs = [Leg(f"leg{n}", f"site{n}", "02:ca:11:00:02:01") for n in range(40)]
+    with pytest.raises(AskedWrongError, match="40 legs are too many"):
+        kernel_arguments(Path("/run/x"), Path("/run/x/mount"), Path("/m/sch_netem.ko"), legs)
 
 
 @pytest.mark.parametrize(("failing", "found"), [("\0", True), ("qdisc add", False)])
