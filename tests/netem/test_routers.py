@@ -61,7 +61,7 @@ def test_a_router_has_as_many_legs_as_it_is_given_and_each_is_impaired_for_itsel
     legs = [Leg(f"leg{n}", f"site{n}", f"02:ca:11:00:02:0{n}") for n in range(3)]
     router = Router(KernelShell(recorder, legs), lines=["ip link set leg0r up"] * 300)
     router.start()
-    assert sum("ip link set leg0r up" in line for line in recorder.seen) == 2  # cut to the console's length
+    assert sum("ip link set leg0r up" in line for line in recorder.seen) == 3  # cut to the console's length
     router.impair({"leg2r": Impairment(delay_ms=1)})
     router.impair({"leg2r": Impairment(delay_ms=2), "leg0r": Impairment()})
     assert [line for line in recorder.seen if "peer leg2 netns site2" in line]
