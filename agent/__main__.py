@@ -4,7 +4,7 @@ import sys
 
 import uvicorn
 
-from agent.app import create_app
+from agent.app import Agent, create_app
 from agent.settings import SettingsError, from_environment
 
 
@@ -16,7 +16,7 @@ def main() -> int:
         sys.stderr.write(f"agent: {error}\n")
         return 2
     uvicorn.run(
-        create_app(settings), host=settings.host, port=settings.port, loop="uvloop", log_level="warning",
+        create_app(Agent(settings)), host=settings.host, port=settings.port, loop="uvloop", log_level="warning",
         access_log=False, timeout_graceful_shutdown=3,
     )  # fmt: skip
     return 0

@@ -23,18 +23,21 @@ import time
 from collections.abc import AsyncIterator
 from importlib.metadata import PackageNotFoundError, version
 
+import socketio
 from aiortc import RTCCertificate
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from agent import brain, telemetry, tokens
 from agent.call import LiveCall
 from agent.history import History
 from agent.sessions import Session, SessionStore, StoreFull
 from agent.settings import Settings
+from agent.socket_server import SocketServer
 from agent.voice import Voice
 from rtc.description import MAX_SDP_BYTES
 from rtc.errors import PeerError, RemoteProtocolError
@@ -77,13 +80,15 @@ class Agent:
         )
         dropped.set_function(lambda: sum(s.history.dropped for s in self.sessions))
         self.telemetry = telemetry.Intake(self.registry)
+        self.socket = SocketServer(self)
 
     def _new_history(self) -> History:
         s = self.settings
         return History(s.history_max_messages, s.history_max_bytes, s.history_trimmed_messages)
 
-    async def warm_up(self) -> None:
-        """Have the first answers' sound ready."""
+    async def start(self) -> None:
+        """Have the first answers' sound ready, then look after connections."""
+        await self.socket.start()
         for text in brain.likely_replies(WARM_REPLIES):
             await self.voice.frames(text)
 
@@ -131,10 +136,12 @@ class Agent:
             call.session.call_id = None
 
     async def close(self) -> None:
-        """End all calls."""
+        """Tell everybody, then end all calls and connections."""
+        await self.socket.farewell()
         for call in list(self.calls.values()):
             with contextlib.suppress(Exception):
                 await call.close()
+        await self.socket.close()
         self.clock.stop()
 
 
@@ -242,12 +249,9 @@ def _version() -> str:
 
 async def health(request: Request) -> Response:
     """GET /health."""
-    body = {
-        "status": "ok",
-        "service": "calldrill-agent",
-        "version": _version(),
-        "socketIO": {"initialized": False, "connections": 0},
-    }
+    agent: Agent = request.app.state.agent
+    connected = {"initialized": agent.socket.initialized, "connections": agent.socket.connections}
+    body = {"status": "ok", "service": "calldrill-agent", "version": _version(), "socketIO": connected}
     return JSONResponse(body)
 
 
@@ -257,11 +261,11 @@ async def metrics_json(request: Request) -> Response:
     recent = time.monotonic() - 60
     sessions = {
         "total": len(agent.sessions),
-        "authenticated": len(agent.sessions),
+        "authenticated": len(agent.socket.authenticated_sessions | {c.session.id for c in agent.calls.values()}),
         "activeCalls": len(agent.calls),
         "activeLastMinute": sum(session.used_s > recent for session in agent.sessions),
     }
-    body = {"timestamp": int(time.time() * 1000), "connections": len(agent.calls), "sessions": sessions}
+    body = {"timestamp": int(time.time() * 1000), "connections": agent.socket.connections, "sessions": sessions}
     return JSONResponse(body)
 
 
@@ -282,14 +286,13 @@ async def _refused(request: Request, error: Exception) -> Response:
     return JSONResponse(error.body, error.status)
 
 
-def create_app(settings: Settings) -> Starlette:
+def create_app(agent: Agent) -> ASGIApp:
     """The ASGI application. Its calls end with its lifespan."""
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        agent = Agent(settings)
         app.state.agent = agent
-        await agent.warm_up()
+        await agent.start()
         try:
             yield
         finally:
@@ -306,4 +309,5 @@ def create_app(settings: Settings) -> Starlette:
         Route("/metrics", metrics_prometheus, methods=["GET"]),
         Route("/api/telemetry", take_telemetry, methods=["POST"]),
     ]
-    return Starlette(routes=routes, lifespan=lifespan, exception_handlers={Refusal: _refused})
+    http = Starlette(routes=routes, lifespan=lifespan, exception_handlers={Refusal: _refused})
+    return socketio.ASGIApp(agent.socket.sio, http)  # type: ignore[no-any-return]

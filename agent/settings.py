@@ -26,6 +26,8 @@ class Settings:
     history_max_bytes: int = 100_000_000
     history_trimmed_messages: int = 30
     calls_max: int = 1000
+    cors_origins: tuple[str, ...] = ()
+    connections_per_address: int = 1000
     activity: ActivityConfig = field(default_factory=ActivityConfig)
     voice: str = "en-us"
 

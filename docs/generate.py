@@ -3,10 +3,14 @@
 What a page says is what the program does, because both read the same table.
 """
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
+from agent import protocol
 from calldrill.cli import COMMANDS
 from calldrill.drill import built_in_drills, load_drill
 from loadtest import adaptation, life
@@ -21,6 +25,7 @@ from probes.nat_pairs import KINDS, pairs
 from rtc import liveness
 
 FOLDER = Path(__file__).parent / "reference"
+BOUNDS = ("min_length", "max_length", "ge", "le")
 NOTE = "<!-- Made by docs/generate.py from the code's own tables; edit those, not this. -->\n\n"
 
 
@@ -134,11 +139,75 @@ def nat() -> str:
     )
 
 
+def _type(kind: msgspec.inspect.Type) -> str:
+    """A field's type in words."""
+    match kind:
+        case msgspec.inspect.Metadata(type=inner):
+            return _type(inner)
+        case msgspec.inspect.LiteralType(values=values):
+            return " or ".join(f"`{value}`" for value in values)
+        case msgspec.inspect.UnionType(types=types):
+            return " or ".join(_type(one) for one in types)
+        case msgspec.inspect.StructType(cls=record):
+            return f"{{{', '.join(one.encode_name for one in msgspec.structs.fields(record))}}}"
+        case msgspec.inspect.ListType(item_type=item):
+            return f"list of {_type(item)}"
+    name = type(kind).__name__.removesuffix("Type")
+    words = {"Str": "string", "Int": "integer", "Float": "number", "Bytes": "binary", "Bool": "boolean", "None": "null"}
+    bounds = [
+        (kind, name) for name in ("min_length", "max_length", "ge", "le") if getattr(kind, name, None) is not None
+    ]
+    told = [f"{name.replace('_', ' ')} {getattr(one, name)}" for one, name in bounds]
+    return words[name] + (f" ({', '.join(told)})" if told else "")
+
+
+def _fields(record: type[msgspec.Struct]) -> str:
+    """A record's fields as a table; a dash for none."""
+    shown = msgspec.inspect.type_info(record)
+    if not shown.fields:
+        return "–"
+    parts = []
+    for one in shown.fields:
+        extra = one.type.extra_json_schema if isinstance(one.type, msgspec.inspect.Metadata) else None
+        text = (extra or {}).get("description", "")
+        optional = "" if one.required else f", else `{json.dumps(one.default)}`"
+        parts.append(f"`{one.encode_name}` {_type(one.type)}{optional}" + (f": {text}" if text else ""))
+    return "<br>".join(parts)
+
+
+def socketio() -> str:
+    """The Socket.IO protocol."""
+    asked = [
+        [f"`{name}`", one.record.__doc__, _fields(one.record), _fields(one.ack)]
+        for name, one in protocol.CLIENT_EVENTS.items()
+    ]
+    told = [
+        [f"`{name}`", one.record.__doc__, _fields(one.record), "the session" if one.room else "one connection"]
+        for name, one in protocol.SERVER_EVENTS.items()
+    ]
+    limits = [[limit.what, str(limit.value), limit.beyond] for limit in protocol.LIMITS]
+    free = ", ".join(f"`{name}`" for name, one in protocol.CLIENT_EVENTS.items() if not one.needs_session)
+    return (
+        "# Socket.IO\n\nPath `/socket.io/`, namespace `/`, protocol revision 5 (clients of version 4), WebSocket alone"
+        " or with polling. Who connects says for which session in the handshake, `auth: {token}`, with a session token"
+        f" or a client secret; or later by `authenticate`. Before that only {free} are taken. What is wrong with the"
+        " handshake's token comes as the `data` of `connect_error`.\n\nAn event carries one object, and every event of"
+        " a client is acknowledged: with `{ok: true, …}`, or with `{ok: false, error: {type, code, message, param}}`"
+        " when nothing was done. What is no event at all ends the connection.\n\n## What clients send\n\n"
+        + table(["event", "meaning", "fields", "acknowledged with"], asked)
+        + "\n## What the agent sends\n\n"
+        + table(["event", "meaning", "fields", "to"], told)
+        + "\n## Limits\n\n"
+        + table(["what", "at most", "beyond"], limits)
+    )
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "metrics.md": metrics,
     "states.md": states,
     "profiles.md": profiles,
     "commands.md": commands,
+    "socketio.md": socketio,
     "nat.md": nat,
 }
 

@@ -1,0 +1,303 @@
+"""The Socket.IO side: connections, who they are, and what they ask for.
+
+Theory of operation
+-------------------
+A connection is for one session, which it says by a token, in the handshake's ``auth`` or by `authenticate`; one that
+says nothing is closed after ten seconds. All connections of a session are one room, on one server or, with Redis, on
+several. Every event goes through the table in `agent.protocol`: known? allowed? well formed? not too many? Then its
+handler below is called, and what that returns is the acknowledgement. Events of one connection are handled in order.
+
+What the session does is not done here but by its `agent.line.Line`.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import socketio
+
+from agent import protocol, tokens
+from agent.line import Line
+from agent.packets import StrictPacket
+from agent.protocol import Problem, Record
+from agent.rate import Bucket
+from agent.sessions import Session
+
+if TYPE_CHECKING:
+    from agent.app import Agent
+
+SWEEP_S = 2.0
+log = logging.getLogger("agent.socketio")
+log.setLevel(logging.WARNING)
+_quiet = logging.getLogger("agent.socketio.library")
+_quiet.setLevel(logging.CRITICAL)  # it tells every mistake of a client with a traceback
+
+
+class Refused(Exception):  # noqa: N818  an answer, not a fault
+    """An event that is answered with a problem."""
+
+    def __init__(self, kind: str, code: str, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.problem = Problem(kind, code, message, param)
+
+
+@dataclass(slots=True)
+class Connection:
+    """One connection. ``strikes`` counts refused events in a row."""
+
+    sid: str
+    address: str
+    since_s: float
+    bucket: Bucket
+    session: Session | None = None
+    strikes: int = 0
+
+
+@dataclass(slots=True)
+class _Handshakes:
+    """Transports that have not said which protocol they want, and since when."""
+
+    since_s: dict[str, float] = field(default_factory=dict)
+
+    def stale(self, waiting: set[str], now_s: float) -> list[str]:
+        """Those that have waited too long."""
+        self.since_s = {sid: self.since_s.get(sid, now_s) for sid in waiting}
+        return [sid for sid, since in self.since_s.items() if now_s - since > protocol.UNAUTHENTICATED_S]
+
+
+class SocketServer:
+    """All Socket.IO connections of this process."""
+
+    def __init__(self, agent: "Agent") -> None:
+        self._agent = agent
+        self._connections: dict[str, Connection] = {}
+        self._lines: dict[str, Line] = {}
+        self._handshakes = _Handshakes()
+        self._sweeper: asyncio.Task[None] | None = None
+        self.initialized = False
+        origins = agent.settings.cors_origins
+        self.sio = socketio.AsyncServer(
+            async_mode="asgi", async_handlers=False, serializer=StrictPacket, logger=_quiet, engineio_logger=_quiet,
+            max_http_buffer_size=protocol.MESSAGE_MAX_BYTES, cors_credentials=False,
+            cors_allowed_origins=(lambda origin, environ: _allowed(origin, environ, origins)),
+        )  # fmt: skip
+        self.sio.on("connect", self._on_connect)
+        self.sio.on("disconnect", self._on_disconnect)
+        self.sio.on("*", self._on_event)
+
+    @property
+    def connections(self) -> int:
+        """How many there are."""
+        return len(self._connections)
+
+    @property
+    def authenticated_sessions(self) -> set[str]:
+        """The sessions that somebody is connected for."""
+        return {one.session.id for one in self._connections.values() if one.session is not None}
+
+    async def start(self) -> None:
+        """Begin to look after connections."""
+        self._sweeper = asyncio.ensure_future(self._sweep())
+        self.initialized = True
+
+    async def farewell(self) -> None:
+        """Tell all that the server goes down."""
+        closing = protocol.Closing(reconnect_after_ms=1000)
+        for sid in list(self._connections):
+            await self._emit(closing, sid)
+
+    async def close(self) -> None:
+        """End all lines and connections."""
+        for line in list(self._lines.values()):
+            await line.close()
+        for sid in list(self._connections):
+            with contextlib.suppress(Exception):
+                await self.sio.disconnect(sid)
+        await self.sio.shutdown()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+
+    # -- connections -----------------------------------------------------------------------------------------
+
+    async def _on_connect(self, sid: str, environ: dict[str, Any], auth: object = None) -> None:
+        address = _address(environ)
+        here = sum(1 for one in self._connections.values() if one.address == address)
+        if here >= self._agent.settings.connections_per_address:
+            raise _refusal(Problem("rate_limit_error", "too_many_connections", f"at most {here} from one address"))
+        now_s = time.monotonic()
+        bucket = Bucket(protocol.EVENTS_PER_S, 2 * protocol.EVENTS_PER_S, now_s)
+        connection = Connection(sid, address, now_s, bucket)
+        if auth is not None:
+            try:
+                asked = protocol.read("authenticate", auth)
+                assert isinstance(asked, protocol.Authenticate)
+                told = await self._admit(connection, asked)
+            except protocol.BadEventError as error:
+                raise _refusal(_invalid(error)) from None
+            except Refused as refused:
+                raise _refusal(refused.problem) from None
+            asyncio.get_running_loop().call_soon(lambda: asyncio.ensure_future(self._emit(told, sid)))
+        self._connections[sid] = connection
+
+    async def _on_disconnect(self, sid: str, reason: str = "") -> None:
+        connection = self._connections.pop(sid, None)
+        if connection is None or connection.session is None:
+            return
+        line = self._lines.get(connection.session.id)
+        if line is not None:
+            await line.left(sid)
+        if not any(one.session is connection.session for one in self._connections.values()):
+            self._lines.pop(connection.session.id, None)
+            if line is not None:
+                await line.close()
+
+    async def _sweep(self) -> None:
+        """Close what says nothing."""
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            now_s = time.monotonic()
+            for one in list(self._connections.values()):
+                if one.session is None and now_s - one.since_s > protocol.UNAUTHENTICATED_S:
+                    await self._close(one.sid)
+            waiting = {sid for sid in self.sio.environ if self.sio.manager.sid_from_eio_sid(sid, "/") is None}
+            for eio_sid in self._handshakes.stale(waiting, now_s):
+                with contextlib.suppress(Exception):
+                    await self.sio.eio.disconnect(eio_sid)
+
+    async def _close(self, sid: str) -> None:
+        with contextlib.suppress(Exception):
+            await self.sio.disconnect(sid)
+
+    # -- events ----------------------------------------------------------------------------------------------
+
+    async def _on_event(self, event: str, sid: str, data: object = None) -> dict[str, Any]:
+        connection = self._connections.get(sid)
+        if connection is None:
+            await self._close(sid)
+            return protocol.acknowledgement(Problem("server_error", "closed", "this connection is closed"))
+        try:
+            answer = await self._do(connection, event, data)
+            connection.strikes = 0
+        except Refused as refused:
+            answer = refused.problem
+            connection.strikes += 1
+        except Exception as error:  # ours, not the client's
+            log.exception("event %r failed", event[:40])
+            answer = Problem("server_error", "internal_error", type(error).__name__)
+        if connection.strikes > protocol.STRIKES_MAX:
+            await self._close(sid)
+        return protocol.acknowledgement(answer)
+
+    async def _do(self, connection: Connection, event: str, data: object) -> Record:
+        if not connection.bucket.take(1, time.monotonic()):
+            raise Refused("rate_limit_error", "rate_limited", f"at most {protocol.EVENTS_PER_S} events a second")
+        known = protocol.CLIENT_EVENTS.get(event)
+        if known is None:
+            raise Refused("invalid_request_error", "unknown_event", f"unknown event {event[:80]!r}")
+        if known.needs_session and connection.session is None:
+            raise Refused("authentication_error", "not_authenticated", "send authenticate first")
+        try:
+            asked = protocol.read(event, data)
+        except protocol.BadEventError as error:
+            raise Refused(*_fields(_invalid(error))) from None
+        return await _HANDLERS[event](self, connection, asked)
+
+    async def _admit(self, connection: Connection, asked: protocol.Authenticate) -> Record:
+        if connection.session is not None:
+            raise Refused("invalid_request_error", "already_authenticated", "this connection has its session")
+        settings = self._agent.settings
+        try:
+            session_id = tokens.verify_any(settings.signing_key, asked.token)
+        except tokens.TokenError as error:
+            raise Refused("authentication_error", error.code, str(error), "token") from None
+        session = self._agent.sessions.get(session_id)
+        if session is None:
+            raise Refused("authentication_error", "session_not_found", "that session has ended", "token")
+        connection.session = session
+        await self.sio.enter_room(connection.sid, session.id)
+        if session.id not in self._lines:
+            self._lines[session.id] = Line(self._agent, session, self._teller(session.id))
+        resume, expires_at = tokens.issue(settings.signing_key, session.id, settings.session_ttl_s, "resume")
+        return protocol.Session(session.id, resume, expires_at, session.call_id, len(session.history))
+
+    def _teller(self, session_id: str) -> Callable[[Record], Awaitable[None]]:
+        return lambda record: self._emit(record, session_id)
+
+    async def _emit(self, record: Record, to: str) -> None:
+        with contextlib.suppress(Exception):
+            await self.sio.emit(protocol.NAMES[type(record)], protocol.write(record), to=to)
+
+    def _line(self, connection: Connection) -> Line:
+        assert connection.session is not None
+        return self._lines[connection.session.id]
+
+    async def _message(self, connection: Connection, asked: protocol.Message) -> Record:
+        return protocol.Taken(await self._line(connection).written(asked.text))
+
+    async def _barge_in(self, connection: Connection, asked: protocol.BargeIn) -> Record:
+        return protocol.Stopped(await self._line(connection).interrupt())
+
+    async def _call_start(self, connection: Connection, asked: protocol.CallStart) -> Record:
+        raise Refused("server_error", "not_available", "calls over Socket.IO are not available yet")
+
+    async def _call_end(self, connection: Connection, asked: protocol.CallEnd) -> Record:
+        return protocol.Ended(await self._line(connection).end_call())
+
+    async def _audio_chunk(self, connection: Connection, asked: protocol.AudioChunk) -> Record:
+        raise Refused("invalid_request_error", "no_call", "send call_start first")
+
+    async def _ping_measure(self, connection: Connection, asked: protocol.PingMeasure) -> Record:
+        return protocol.Pong(asked.client_time_ms, time.time() * 1000)
+
+    async def _history(self, connection: Connection, asked: protocol.HistoryRead) -> Record:
+        history, settings = self._line(connection).session.history, self._agent.settings
+        told = [protocol.HistoryMessage(one.id, one.role, one.text) for one in history.messages]
+        return protocol.History(told, history.size_bytes, settings.history_max_messages, settings.history_max_bytes)
+
+    async def _history_clear(self, connection: Connection, asked: protocol.HistoryClear) -> Record:
+        history = self._line(connection).session.history
+        count = len(history)
+        history.clear()
+        return protocol.Cleared(count)
+
+
+_HANDLERS: dict[str, Callable[[SocketServer, Connection, Any], Awaitable[Record]]] = {
+    "authenticate": SocketServer._admit,
+    "call_start": SocketServer._call_start,
+    "call_end": SocketServer._call_end,
+    "message": SocketServer._message,
+    "audio_chunk": SocketServer._audio_chunk,
+    "barge_in": SocketServer._barge_in,
+    "ping_measure": SocketServer._ping_measure,
+    "history": SocketServer._history,
+    "history_clear": SocketServer._history_clear,
+}
+
+
+def _address(environ: dict[str, Any]) -> str:
+    client = environ["asgi.scope"].get("client")
+    return str(client[0]) if client else ""
+
+
+def _allowed(origin: str | None, environ: dict[str, Any], origins: tuple[str, ...]) -> bool:
+    """A page of this very host is welcome, others only by name."""
+    if origin is None:  # no browser
+        return True
+    own = environ.get("HTTP_HOST", "")
+    return origin in origins or (bool(own) and origin.partition("://")[2] == own)
+
+
+def _refusal(problem: Problem) -> socketio.exceptions.ConnectionRefusedError:
+    return socketio.exceptions.ConnectionRefusedError(problem.code, protocol.write(problem))
+
+
+def _invalid(error: protocol.BadEventError) -> Problem:
+    return Problem("invalid_request_error", "invalid_value", str(error), error.param)
+
+
+def _fields(problem: Problem) -> tuple[str, str, str, str | None]:
+    return problem.type, problem.code, problem.message, problem.param
