@@ -24,6 +24,7 @@ COMMANDS = {
     "sample": "Sample a path: latency, jitter, loss, order.",
     "reflect": "The far end for samples.",
     "report": "Remake the report of a run from its folder alone.",
+    "compare": "Compare two runs: what got worse, what got better, what cannot be told.",
     "agent": "Run the embedded voice agent.",
     "drills": "List the built-in drills.",
 }

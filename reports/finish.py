@@ -9,10 +9,12 @@ from pathlib import Path
 
 from measures.clock import Instant
 from measures.run import Run, Status
+from reports.figures import keep_figures
 from reports.folder import read_records, read_run, write_run, write_whole
 from reports.harvest import Plan, harvest_of
 from reports.judge import judge_run
 from reports.junit import junit
+from reports.observations import observations
 from reports.page import page
 from reports.summary import summary
 
@@ -29,8 +31,10 @@ def finish(folder: Path, status: Status, ended: Instant | None) -> Run:
     """
     begun = replace(read_run(folder), status=status, ended=ended)
     harvest = harvest_of(read_records(folder), Plan.of(begun))
-    run = judge_run(begun, harvest)
+    seen = observations(harvest)
+    run = judge_run(begun, harvest, seen)
     write_run(folder, run)
+    keep_figures(folder, seen, status)
     write_whole(folder / JUNIT_FILE, junit(run))
     write_whole(folder / SUMMARY_FILE, summary(run, harvest).encode())
     write_whole(folder / PAGE_FILE, page(run, harvest).encode())

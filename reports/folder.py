@@ -96,6 +96,16 @@ def _content(folder: Path, path: Path) -> bytes:
         raise DamagedRun(f"{path} cannot be read: {error.strerror}") from None
 
 
+def runs_in(folder: Path) -> Iterator[tuple[Path, Run]]:
+    """The runs directly under ``folder``, by name; what cannot be read as a run is passed over."""
+    for path in sorted(folder.iterdir()):
+        try:
+            if (path / RUN_FILE).is_file():
+                yield path, read_run(path)
+        except RunFolderError:
+            continue
+
+
 def read_records(folder: Path) -> Iterator[Record | BadLine]:
     """Every record in the order it was written, or a `BadLine` in its place; nothing where there is no file."""
     try:

@@ -18,10 +18,13 @@ from reports.labels import narrowed
 from reports.observations import observations, observe
 
 
-def judge_run(run: Run, harvest: Harvest) -> Run:
-    """The run with its distributions, verdicts and outcome. Raises `ThresholdError` for a check that is none."""
+def judge_run(run: Run, harvest: Harvest, seen: Mapping[str, Observations] | None = None) -> Run:
+    """The run with its distributions, verdicts and outcome; ``seen`` spares observing the harvest again.
+
+    Raises `ThresholdError` for a check that is none.
+    """
     harvest = replace(harvest, plan=Plan.of(run))
-    seen = observations(harvest)
+    seen = observations(harvest) if seen is None else seen
     verdicts = tuple(judge_one(threshold, harvest, seen) for threshold in thresholds(run.drill))
     outcome, reason = outcome_of(verdicts, harvest.selfchecks, run.status, _owed(run.drill))
     return replace(
@@ -67,7 +70,7 @@ def thresholds(drill: dict[str, Any]) -> list[Threshold]:
     return found
 
 
-def _distributions(seen: dict[str, Observations]) -> tuple[Distribution, ...]:
+def _distributions(seen: Mapping[str, Observations]) -> tuple[Distribution, ...]:
     trends = [declared for declared in METRICS.values() if declared.kind == "trend" and seen[declared.name].values]
     return tuple(
         Distribution.of(declared.name, declared.unit, seen[declared.name].values, seen[declared.name].missing)

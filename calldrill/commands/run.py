@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from calldrill.baseline import check_baseline, compare_with
 from calldrill.drill import load_drill
 from calldrill.errors import RunError
 from calldrill.runs import begin, finish_run, new_folder, tell
@@ -27,17 +28,21 @@ def run(
     out: Annotated[
         Path | None, typer.Option(help="The run folder to make; must not hold a run yet.", envvar="CALLDRILL_OUT")
     ] = None,
+    baseline: Annotated[
+        Path | None, typer.Option(help="A run folder, or a folder of runs, to compare this one with: 99 if worse.")
+    ] = None,
     json_out: Annotated[bool, typer.Option("--json", help="Print the run document on stdout.")] = False,
 ) -> None:
     """Run a drill in a private lab, judge it, and write the report."""
     loaded = load_drill(drill)
+    check_baseline(baseline)
     folder = new_folder(out, loaded.drill.name)
     _check_host()
     begun = begin(folder, loaded.resolved())
     status = _conduct(folder)
     finished = finish_run(folder, status)
     tell(folder, finished, begun, json_out)
-    raise typer.Exit(exit_code(finished))
+    raise typer.Exit(exit_code(finished) or compare_with(baseline, folder, finished))
 
 
 def _check_host() -> None:

@@ -1,0 +1,171 @@
+"""Two runs, figure by figure: better, worse, the same, or no evidence.
+
+A figure is called *worse* only if three things hold at once: the interval of the difference lies wholly on the bad
+side of zero, the difference is at least the metric's absolute floor, and it is at least `PERCENT` of the baseline.
+*Better* is the same on the good side. *Same*: the interval lies wholly inside what would not matter. Anything else is
+*no evidence*: the runs are too short to tell. What the baseline measured and the new run did not is worse.
+
+With many figures some interval misses its truth by chance; so all intervals of one comparison together are at 95 %
+(Bonferroni): of twenty comparisons of two equal releases at most one cries wolf.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from measures.difference import (
+    WORST,
+    Difference,
+    median_difference,
+    proportion_difference,
+    quantile_difference,
+    with_missing,
+)  # fmt: skip
+from measures.distribution import quantile
+from measures.metric import METRICS, Metric
+from measures.verdict import Estimate, Observations
+
+Change = Literal["worse", "better", "same", "no evidence"]
+PERCENT = 0.05
+TOGETHER = 0.95
+
+A_VALUE_A_RUN = "one value a run has no interval: a history of runs can tell"
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One figure in both runs. ``a``, ``b`` and ``difference`` are in ``unit``, shares as fractions (``rate``).
+
+    A quantile is infinite where so many values are missing that nobody knows it.
+    """
+
+    metric: str
+    aggregate: str
+    unit: str
+    rate: bool
+    a: float | None
+    b: float | None
+    difference: Difference | None
+    change: Change
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Figure:
+    """One figure that can be compared, and how its difference is found at a given confidence."""
+
+    metric: Metric
+    aggregate: str
+    a: float | None
+    b: float | None
+    seen: tuple[Observations, Observations]
+
+
+def compare(a: Mapping[str, Observations], b: Mapping[str, Observations]) -> tuple[Compared, ...]:
+    """Every figure that either run has, worst news first."""
+    figures = [figure for metric in METRICS.values() for figure in _figures(metric, a[metric.name], b[metric.name])]
+    judged = max(1, sum(figure.a is not None and figure.b is not None for figure in figures))
+    confidence = 1 - (1 - TOGETHER) / judged
+    order = ("worse", "better", "no evidence", "same")
+    return tuple(sorted((_compared(figure, confidence) for figure in figures), key=lambda row: order.index(row.change)))
+
+
+def _figures(metric: Metric, a: Observations, b: Observations) -> list[_Figure]:
+    """The figures of one metric that at least one run has."""
+    aggregates = {"trend": ("med", "p(95)"), "rate": ("rate",), "counter": ("share",)}.get(metric.kind, ("value",))
+    if metric.slopes:
+        aggregates = (*aggregates, "slope")
+    made = [_Figure(metric, name, _figure(metric, name, a), _figure(metric, name, b), (a, b)) for name in aggregates]
+    return [figure for figure in made if figure.a is not None or figure.b is not None]
+
+
+def _figure(metric: Metric, aggregate: str, seen: Observations) -> float | None:
+    if aggregate in ("rate", "share"):
+        successes, trials = _trials(seen)
+        return successes / trials if trials else None
+    if metric.kind == "estimate" or aggregate == "slope":
+        estimate = _estimate(aggregate, seen)
+        return estimate.value if estimate else None
+    if not len(seen.values):
+        return None
+    if aggregate == "value":
+        return float(seen.values[-1])
+    ordered = np.sort(with_missing(seen.values, seen.missing, metric.better == "lower"))
+    value = quantile(ordered, 0.5 if aggregate == "med" else 0.95)
+    return value if abs(value) < WORST else math.copysign(math.inf, value)
+
+
+def _estimate(aggregate: str, seen: Observations) -> Estimate | None:
+    return seen.slope if aggregate == "slope" else seen.estimate
+
+
+def _trials(seen: Observations) -> tuple[int, int]:
+    """Successes and trials of a rate or a counter; what is missing of a counter counts as bad."""
+    if seen.count is not None:
+        return seen.count + seen.missing, seen.trials + seen.missing
+    return seen.successes, seen.trials
+
+
+def _compared(figure: _Figure, confidence: float) -> Compared:
+    metric = figure.metric
+    difference = _difference(figure, confidence) if figure.a is not None and figure.b is not None else None
+    change, reason = _change(figure, difference)
+    unit = f"{metric.unit}/h" if figure.aggregate == "slope" else metric.unit
+    rate = figure.aggregate in ("rate", "share")
+    return Compared(metric.name, figure.aggregate, unit, rate, figure.a, figure.b, difference, change, reason)
+
+
+def _difference(figure: _Figure, confidence: float) -> Difference | None:
+    a, b = figure.seen
+    lower = figure.metric.better == "lower"
+    if figure.aggregate in ("rate", "share"):
+        return proportion_difference(_trials(a), _trials(b), confidence)
+    if figure.metric.kind == "estimate" or figure.aggregate == "slope":
+        return _of_estimates(_estimate(figure.aggregate, a), _estimate(figure.aggregate, b), confidence)
+    if figure.aggregate == "value":
+        return None
+    values_a, values_b = (with_missing(seen.values, seen.missing, lower) for seen in (a, b))
+    if figure.aggregate == "med":
+        return median_difference(values_a, values_b, confidence)
+    return quantile_difference(values_a, values_b, 0.95, confidence)
+
+
+def _of_estimates(a: Estimate | None, b: Estimate | None, confidence: float) -> Difference | None:
+    """Half widths add up as squares, being independent; both intervals are at 95 % and are stretched as a normal's."""
+    if a is None or b is None:
+        return None
+    from scipy import stats  # noqa: PLC0415
+
+    stretch = float(stats.norm.isf((1 - confidence) / 2) / stats.norm.isf(0.025))
+    down = stretch * ((b.value - b.low) ** 2 + (a.high - a.value) ** 2) ** 0.5
+    up = stretch * ((b.high - b.value) ** 2 + (a.value - a.low) ** 2) ** 0.5
+    return Difference(b.value - a.value, b.value - a.value - down, b.value - a.value + up)
+
+
+def _change(figure: _Figure, difference: Difference | None) -> tuple[Change, str]:
+    if figure.b is None:
+        return "worse", "the baseline measured it, the new run did not"
+    if figure.a is None:
+        return "no evidence", "only the new run measured it"
+    if difference is None:
+        return "no evidence", A_VALUE_A_RUN if figure.aggregate == "value" else "too few values for an interval"
+    if math.isinf(figure.a) and math.isinf(figure.b):
+        return "no evidence", "so many values are missing in both that the figure is unknown"
+    return _by_interval(figure, difference)
+
+
+def _by_interval(figure: _Figure, difference: Difference) -> tuple[Change, str]:
+    assert figure.a is not None
+    worse_up = 1 if figure.metric.better == "lower" else -1
+    low, high = sorted((worse_up * difference.low, worse_up * difference.high))
+    matters = max(figure.metric.floor, 0.0 if math.isinf(figure.a) else PERCENT * abs(figure.a))
+    if low > 0 and worse_up * difference.value >= matters:
+        return "worse", "the whole interval is on the bad side, by more than the floor"
+    if high < 0 and -worse_up * difference.value >= matters:
+        return "better", "the whole interval is on the good side, by more than the floor"
+    if -matters < low and high < matters:
+        return "same", "the whole interval lies within what does not matter"
+    return "no evidence", "the interval is too wide to tell"

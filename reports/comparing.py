@@ -1,0 +1,138 @@
+"""Two run folders into one comparison, and its forms: a document for machines, Markdown for a CI job's summary."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from measures.comparability import fingerprint, obstacles
+from measures.comparison import Compared, compare
+from measures.run import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_PASSED, EXIT_THRESHOLD_FAILED, Run
+from measures.verdict import Observations
+from reports.figures import figures_of
+from reports.folder import RUN_FILE, NotARunFolder, read_run, runs_in
+from reports.words import quantity
+
+Outcome = Literal["worse", "better", "no change", "not enough evidence"]
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the two runs."""
+
+    run_id: str
+    folder: str
+    fingerprint: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two runs compared. ``doubts`` are reasons not to believe either run's figures."""
+
+    a: Side
+    b: Side
+    obstacles: tuple[str, ...]
+    doubts: tuple[str, ...]
+    rows: tuple[Compared, ...]
+
+    @property
+    def outcome(self) -> Outcome:
+        """What became of it: one figure that got worse outweighs all that got better."""
+        changes = {row.change for row in self.rows}
+        if self.doubts or changes <= {"no evidence"}:
+            return "not enough evidence"
+        if "worse" in changes:
+            return "worse"
+        return "better" if "better" in changes else "no change"
+
+
+def compare_folders(a: Path, b: Path) -> Comparison:
+    """Compare the runs in two folders. Raises `reports.folder.RunFolderError`."""
+    return compare_runs((read_run(a), a), (read_run(b), b), figures_of(a), figures_of(b))
+
+
+def baseline_in(folder: Path, run: Run) -> Path:
+    """``folder`` itself when it is a run, or the latest finished run in it that ``run`` may be compared with.
+
+    Raises `reports.folder.NotARunFolder` where there is none.
+    """
+    if (folder / RUN_FILE).exists() or not folder.is_dir():
+        return folder
+    usable = [
+        (found.started.wall_ns, path) for path, found in runs_in(folder)
+        if found.status == "finished" and found.run_id != run.run_id and not obstacles(found, run)
+    ]  # fmt: skip
+    if not usable:
+        raise NotARunFolder(f"{folder} holds no finished run that can be compared with this one")
+    return max(usable)[1]
+
+
+def compare_runs(
+    a: tuple[Run, Path], b: tuple[Run, Path], seen_a: dict[str, Observations], seen_b: dict[str, Observations]
+) -> Comparison:
+    """Compare two runs whose figures are known."""
+    return Comparison(
+        _side(*a), _side(*b), tuple(obstacles(a[0], b[0])), tuple(_doubt(a[0]) + _doubt(b[0])), compare(seen_a, seen_b)
+    )
+
+
+def _side(run: Run, folder: Path) -> Side:
+    return Side(run.run_id, str(folder), fingerprint(run), run.outcome or "not judged")
+
+
+def _doubt(run: Run) -> list[str]:
+    limited = [
+        f"{run.run_id}: its generator was the bottleneck ({c.reason})" for c in run.selfcheck if c.generator_limited
+    ]
+    unfinished = [f"{run.run_id}: {run.status}, not finished"] if run.status != "finished" else []
+    return limited + unfinished
+
+
+def exit_code(found: Comparison) -> int:
+    """99 when something got worse, 3 when nothing can be told, else 0."""
+    codes = {"worse": EXIT_THRESHOLD_FAILED, "not enough evidence": EXIT_NOT_ENOUGH_EVIDENCE}
+    return codes.get(found.outcome, EXIT_PASSED)
+
+
+def document(found: Comparison) -> bytes:
+    """The comparison as JSON."""
+    body = {"schema_version": SCHEMA_VERSION, "outcome": found.outcome, **msgspec.to_builtins(found)}
+    return msgspec.json.format(msgspec.json.encode(body), indent=2)
+
+
+def cells(row: Compared) -> tuple[str, str, str, str]:
+    """The baseline's value, the new one, the difference, and its interval, as people read them."""
+    a, b = (_shown(value, row) for value in (row.a, row.b))
+    if row.difference is None:
+        return a, b, "–", "–"
+    shown = [_signed(value, row) for value in (row.difference.value, row.difference.low, row.difference.high)]
+    return a, b, shown[0], f"{shown[1]} to {shown[2]}"
+
+
+def _shown(value: float | None, row: Compared) -> str:
+    if value is not None and math.isinf(value):
+        return "missing"
+    return quantity(value, row.unit, rate=row.rate) or "nothing"
+
+
+def _signed(value: float, row: Compared) -> str:
+    if abs(value) > 1e12:  # `measures.difference.WORST`: what is missing decides
+        return "unbounded" if value > 0 else "−unbounded"
+    text = quantity(abs(value), row.unit, rate=row.rate) or "0"
+    return f"{'−' if value < 0 else '+'}{text.replace('%', 'points') if row.rate else text}"
+
+
+def markdown_of(found: Comparison) -> str:
+    """The comparison as Markdown: what changed, and beneath it the rest."""
+    lines = [f"## Compared with {found.a.run_id}: {found.outcome}", ""]
+    lines += [f"- not comparable, forced: {obstacle}" for obstacle in found.obstacles]
+    lines += [f"- doubtful: {doubt}" for doubt in found.doubts]
+    lines += ["", "| | figure | before | after | difference | interval |", "| --- | --- | --- | --- | --- | --- |"]
+    for row in found.rows:
+        name = f"{row.metric} {row.aggregate}"
+        lines.append("| " + " | ".join([row.change, name, *cells(row)]) + " |")
+    return "\n".join([*lines, ""])
