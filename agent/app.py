@@ -16,6 +16,7 @@ POST     /api/telemetry                     takes in a client's latency summary
 Errors have the shape of the OpenAI API: ``{"error": {"type", "code", "message", "param"}}``.
 """
 
+import asyncio
 import contextlib
 import hmac
 import json
@@ -32,13 +33,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from agent import brain, telemetry, tokens
+from agent import brain, models, telemetry, tokens
 from agent.call import LiveCall
+from agent.faults import FaultPlan
 from agent.history import History
 from agent.sessions import Session, SessionStore, StoreFull
 from agent.settings import Settings
 from agent.socket_server import SocketServer
-from agent.voice import Voice
 from rtc.description import MAX_SDP_BYTES
 from rtc.errors import PeerError, RemoteProtocolError
 from rtc.frame_clock import FrameClock
@@ -62,9 +63,11 @@ class Agent:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.clock = FrameClock()
-        self.voice = Voice(settings.voice)
+        self.stages = models.build(settings.models, settings.voice, settings.activity)
+        self.faults = FaultPlan(settings.faults)
         self.calls: dict[str, LiveCall] = {}
         self.sessions = SessionStore(settings.session_ttl_s, settings.sessions_max, self._new_history)
+        self._closing: set[asyncio.Task[None]] = set()
         self._certificate = RTCCertificate.generateCertificate()
         self.registry = CollectorRegistry()
         self._placed = Counter("calldrill_agent_calls", "Calls answered", registry=self.registry)
@@ -87,10 +90,11 @@ class Agent:
         return History(s.history_max_messages, s.history_max_bytes, s.history_trimmed_messages)
 
     async def start(self) -> None:
-        """Have the first answers' sound ready, then look after connections."""
+        """Have the recogniser loaded and the first answers' sound ready, then look after connections."""
         await self.socket.start()
-        for text in brain.likely_replies(WARM_REPLIES):
-            await self.voice.frames(text)
+        await self.stages.warm_up()
+        if self.settings.models.voice == "espeak":
+            await self.stages.prepare(brain.likely_sentences(WARM_REPLIES))
 
     def session_for(self, session_id: str | None) -> Session:
         """The session of that id, or a new one. Raises `Refusal`."""
@@ -108,10 +112,12 @@ class Agent:
         """Answer an offer. A session has one living call: an earlier one is ended. Raises `Refusal`."""
         if len(self.calls) >= self.settings.calls_max:
             raise Refusal(503, "server_error", "calls_full", "no more calls fit; try later")
-        earlier = self.calls.get(session.call_id or "")
-        if earlier is not None:
+        earlier, faults = self.calls.get(session.call_id or ""), self.faults.for_call()
+        if earlier is not None and earlier.faults.active("ghost-session") is None:
             await earlier.close()
-        call = LiveCall(session, self.settings, self.voice, self.clock, self._certificate, self._ended)
+        if faults.active("forgetful") is not None:
+            session.forget()
+        call = LiveCall(session, self.stages, self.settings.host, self.clock, self._certificate, self._ended, faults)
         self.calls[call.id], session.call_id = call, call.id
         try:
             answer = await call.peer.answer(offer_sdp)
@@ -134,6 +140,9 @@ class Agent:
         self.calls.pop(call.id, None)
         if call.session.call_id == call.id:
             call.session.call_id = None
+        task = asyncio.ensure_future(call.close())  # a call that never came up has something to close, too
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     async def close(self) -> None:
         """Tell everybody, then end all calls and connections."""
@@ -141,7 +150,9 @@ class Agent:
         for call in list(self.calls.values()):
             with contextlib.suppress(Exception):
                 await call.close()
+        await asyncio.gather(*self._closing, return_exceptions=True)
         await self.socket.close()
+        await self.stages.close()
         self.clock.stop()
 
 

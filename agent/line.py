@@ -9,10 +9,11 @@ import secrets
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from agent import brain, protocol
+from agent import protocol
 from agent.history import Message
 from agent.protocol import Record
 from agent.sessions import Session
+from agent.stages import Usage
 
 if TYPE_CHECKING:
     from agent.app import Agent
@@ -39,11 +40,11 @@ class Line:
         response_id, said, status = f"resp_{secrets.token_hex(8)}", "", "cancelled"
         await self._tell(protocol.ReplyStarted(response_id))
         try:
-            for word in brain.reply(self.session, heard).split(" "):
-                piece = word if not said else f" {word}"
+            async for piece in self._agent.stages.brain.reply(self.session, heard):
+                if isinstance(piece, Usage):
+                    continue
                 said += piece
                 await self._tell(protocol.ReplyDelta(response_id, piece))
-                await asyncio.sleep(0)
             status = "completed"
         finally:
             self.session.history.add(Message(f"item_{secrets.token_hex(8)}", "assistant", said))

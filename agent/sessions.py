@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from agent.history import History
+from agent.session_config import SessionConfig
 
 
 class StoreFull(Exception):  # noqa: N818  it is a state of the store, named as such
@@ -27,6 +28,13 @@ class Session:
     turns: int = 0
     facts: dict[str, str] = field(default_factory=dict)
     call_id: str | None = None
+    config: SessionConfig = field(default_factory=SessionConfig)
+
+    def forget(self) -> None:
+        """Everything that was said in it."""
+        self.history.clear()
+        self.facts.clear()
+        self.turns = 0
 
 
 class SessionStore:

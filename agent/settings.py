@@ -4,11 +4,13 @@ import os
 import secrets
 from dataclasses import dataclass, field
 
+from agent import faults, models
+from agent.errors import SettingsError
+from agent.faults import Fault
+from agent.models import Choice
 from rtc.speech import ActivityConfig
 
-
-class SettingsError(ValueError):
-    """A setting that cannot be used; the message names the variable, its value and what would be right."""
+__all__ = ["Settings", "SettingsError", "from_environment"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,8 @@ class Settings:
     connections_per_address: int = 1000
     activity: ActivityConfig = field(default_factory=ActivityConfig)
     voice: str = "en-us"
+    models: Choice = field(default_factory=Choice)
+    faults: tuple[Fault, ...] = ()
 
 
 def from_environment(environment: dict[str, str] | None = None) -> Settings:
@@ -43,8 +47,17 @@ def from_environment(environment: dict[str, str] | None = None) -> Settings:
         token_ttl_s=_number(env, "CALLDRILL_AGENT_TOKEN_TTL_S", 60, 1, 7200),
         session_ttl_s=_number(env, "CALLDRILL_AGENT_SESSION_TTL_S", 3600, 1, 86400),
         calls_max=_number(env, "CALLDRILL_AGENT_CALLS_MAX", 1000, 1, 100_000),
-        voice=env.get("CALLDRILL_AGENT_VOICE", "en-us"),
+        voice=env.get("CALLDRILL_AGENT_LANGUAGE", "en-us"),
+        models=models.choose(env),
+        faults=_faults(env.get("CALLDRILL_AGENT_FAULTS", "")),
     )
+
+
+def _faults(text: str) -> tuple[Fault, ...]:
+    try:
+        return faults.parse(text)
+    except faults.FaultError as error:
+        raise SettingsError(f"CALLDRILL_AGENT_FAULTS: {error}") from None
 
 
 def _number(env: dict[str, str], name: str, default: int, low: int, high: int) -> int:

@@ -1,68 +1,75 @@
-"""The built-in voice: espeak-ng, offline, encoded once for each text.
+"""Sentences to frames: synthesised and encoded once, kept, and given out as they come to be.
 
-A text's frames are kept, so a sentence costs its synthesis once, in a thread beside the event loop. Leading and
-trailing silence is cut off: the first frame is the first sound, and latency means what it says.
+A sentence of a voice in a codec costs its synthesis once. While the first caller's is being made it is streamed to
+that caller, piece by piece; whoever wants the same meanwhile waits for the whole. Encoding is done in a thread.
 """
 
 import asyncio
-import shutil
-import subprocess
-import tempfile
 from collections import OrderedDict
-from pathlib import Path
+from collections.abc import AsyncGenerator
+from weakref import WeakValueDictionary
 
-import numpy as np
+from agent.encoding import encoder_for
+from agent.stages import Synthesiser
 
-from rtc.opus import FRAME_SAMPLES, Pcm, encode, read_audio
-
-CACHE_MAX_TEXTS = 500
+KEPT_FRAMES = 200_000  # about an hour of speech, some 20 MB
 TEXT_MAX_CHARS = 2000
-SOUND_THRESHOLD = 300
-
-
-class VoiceError(Exception):
-    """No sound could be made of a text; the message says why and what mends it."""
+Frames = tuple[bytes, ...]
+Key = tuple[str, str, str]
 
 
 class Voice:
-    """Texts to Opus frames, with a cache."""
+    """A synthesiser, its encoder and the cache of both."""
 
-    def __init__(self, name: str = "en-us") -> None:
-        self._name = name
-        self._program = shutil.which("espeak-ng")
-        self._cache: OrderedDict[str, tuple[bytes, ...]] = OrderedDict()
-        self._lock = asyncio.Lock()
+    def __init__(self, synthesiser: Synthesiser) -> None:
+        self._synthesiser = synthesiser
+        self._cache: OrderedDict[Key, Frames] = OrderedDict()
+        self._kept = 0
+        self._making: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
 
-    def ready(self, text: str) -> tuple[bytes, ...] | None:
-        """The frames of a text that was synthesised before, else None."""
-        return self._cache.get(text)
+    async def speak(self, text: str, voice: str, codec: str) -> AsyncGenerator[Frames]:
+        """The frames of ``text`` in pieces. Raises `StageError`."""
+        key = (text[:TEXT_MAX_CHARS], voice, codec)
+        if key in self._cache:
+            yield self._known(key)
+            return
+        lock = self._making.setdefault(key, asyncio.Lock())
+        async with lock:
+            if key in self._cache:
+                yield self._known(key)
+                return
+            made: list[bytes] = []
+            async for frames in self._make(key):
+                made.extend(frames)
+                yield frames
+            self._keep(key, tuple(made))
 
-    async def frames(self, text: str) -> tuple[bytes, ...]:
-        """The frames of ``text``. Raises `VoiceError`."""
-        text = text[:TEXT_MAX_CHARS]
-        async with self._lock:  # one synthesis at a time: the cores belong to the calls
-            if text not in self._cache:
-                self._cache[text] = await asyncio.to_thread(self._synthesise, text)
-                if len(self._cache) > CACHE_MAX_TEXTS:
-                    self._cache.popitem(last=False)
-            return self._cache[text]
+    async def close(self) -> None:
+        """End the synthesiser."""
+        await self._synthesiser.close()
 
-    def _synthesise(self, text: str) -> tuple[bytes, ...]:
-        if self._program is None:
-            raise VoiceError("espeak-ng is not installed; install the package espeak-ng")
-        with tempfile.TemporaryDirectory(prefix="calldrill-voice-") as folder:
-            path = Path(folder) / "speech.wav"
-            command = [self._program, "-v", self._name, "-s", "165", "-w", str(path), "--stdin"]
-            done = subprocess.run(command, input=text.encode(), capture_output=True, timeout=20, check=False)
-            if done.returncode != 0:
-                raise VoiceError(f"espeak-ng failed for voice {self._name!r}: {done.stderr.decode().strip()}")
-            return encode(trimmed(read_audio(path)))
+    def _known(self, key: Key) -> Frames:
+        self._cache.move_to_end(key)
+        return self._cache[key]
 
+    async def _make(self, key: Key) -> AsyncGenerator[Frames]:
+        text, voice, codec = key
+        encoder = encoder_for(codec)
+        pieces = self._synthesiser.speak(text, voice)
+        try:
+            async for pcm in pieces:
+                frames = await asyncio.to_thread(encoder.push, pcm)
+                if frames:
+                    yield frames
+        finally:
+            await pieces.aclose()
+        rest = encoder.flush()
+        if rest:
+            yield rest
 
-def trimmed(pcm: Pcm) -> Pcm:
-    """Samples without the silence before and after, in whole frames."""
-    loud = np.flatnonzero(np.abs(pcm) > SOUND_THRESHOLD)
-    if len(loud) == 0:
-        return pcm[:0]
-    start = int(loud[0]) // FRAME_SAMPLES * FRAME_SAMPLES
-    return pcm[start : int(loud[-1]) + 1]
+    def _keep(self, key: Key, frames: Frames) -> None:
+        self._cache[key] = frames
+        self._kept += len(frames)
+        while self._kept > KEPT_FRAMES:
+            _, old = self._cache.popitem(last=False)
+            self._kept -= len(old)

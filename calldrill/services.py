@@ -46,6 +46,7 @@ def agent_service(namespace: Namespace, at: Addresses, keys: Secrets, command: t
         "CALLDRILL_AGENT_HOST": at.agent,
         "CALLDRILL_AGENT_PORT": str(AGENT_PORT),
         "CALLDRILL_AGENT_API_KEY": keys.api_key,
+        "CALLDRILL_AGENT_RECOGNISER": "none",  # the cores are for the calls; a drill's turns are counted, not read
     }
     return Service("the agent", namespace, command or [sys.executable, "-m", "agent"], env, log)
 

@@ -10,6 +10,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from loadtest.failures import AgentError
@@ -19,6 +20,7 @@ from rtc.speech import Edge, SpeechSpotter
 
 SPEECH = Path(__file__).parent / "speech"
 FULL_KBIT = 24
+TRANSCRIPT_MAX_CHARS = 20_000
 
 
 @functools.cache
@@ -63,6 +65,15 @@ class Mouth:
         return frame
 
 
+@dataclass(slots=True)
+class Transcript:
+    """What an agent said it said in one response, and when the first of it came."""
+
+    at_ns: int
+    response_id: str
+    text: str
+
+
 class Ear:
     """Hears when the agent speaks, and reads what it says it said. ``wake`` is called at each news."""
 
@@ -72,7 +83,7 @@ class Ear:
         self._wake, self._on_error = wake, on_error
         self._pattern = re.compile(count_pattern) if count_pattern else None
         self._spotter = SpeechSpotter()
-        self._transcripts: deque[tuple[int, str]] = deque(maxlen=20)
+        self._transcripts: deque[Transcript] = deque(maxlen=20)
         self.onset_ns = self.end_ns = 0
 
     @property
@@ -106,14 +117,22 @@ class Ear:
         if not isinstance(event, dict):
             return
         if event.get("type") == "response.output_audio_transcript.delta":
-            self._transcripts.append((time.monotonic_ns(), str(event.get("delta", ""))))
+            self._add(str(event.get("response_id", "")), str(event.get("delta", "")))
             self._wake()
         elif event.get("type") == "error" and isinstance(event.get("error"), dict):
             self._on_error(_agent_error(event["error"]))
 
+    def _add(self, response_id: str, delta: str) -> None:
+        """An answer's words come in pieces: those of one response belong together."""
+        last = self._transcripts[-1] if self._transcripts else None
+        if last is not None and response_id and last.response_id == response_id:
+            last.text = (last.text + delta)[:TRANSCRIPT_MAX_CHARS]
+            return
+        self._transcripts.append(Transcript(time.monotonic_ns(), response_id, delta))
+
     def transcript_since(self, since_ns: int) -> str:
-        """The newest transcript that came after ``since_ns``."""
-        return next((text for at_ns, text in reversed(self._transcripts) if at_ns >= since_ns), "")
+        """The newest transcript that began after ``since_ns``, as far as it has come."""
+        return next((one.text for one in reversed(self._transcripts) if one.at_ns >= since_ns), "")
 
     def count_in(self, text: str) -> int | None:
         """The running count in an answer, where the target is one that counts."""

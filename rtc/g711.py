@@ -55,8 +55,13 @@ def encode(pcm: Pcm, law: str) -> tuple[bytes, ...]:
     """16-bit mono samples at 48 kHz as frames of 20 ms; the last one is padded with silence."""
     samples = _at_8_khz(pcm)
     padded = np.pad(samples, (0, -len(samples) % FRAME_SAMPLES))
-    octets = _ENCODED[law][padded.view(np.uint16)].tobytes()
-    return tuple(octets[start : start + FRAME_SAMPLES] for start in range(0, len(octets), FRAME_SAMPLES))
+    coded = octets(padded, law)
+    return tuple(coded[start : start + FRAME_SAMPLES] for start in range(0, len(coded), FRAME_SAMPLES))
+
+
+def octets(pcm: Pcm, law: str) -> bytes:
+    """16-bit samples at 8 kHz, one octet each."""
+    return _ENCODED[law][pcm.view(np.uint16)].tobytes()
 
 
 def _at_8_khz(pcm: Pcm) -> Pcm:

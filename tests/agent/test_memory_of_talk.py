@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.brain import reply
+from agent.brain import answer
 from agent.history import History, Message
 from agent.sessions import SessionStore
 
@@ -28,7 +28,7 @@ def test_history_never_passes_its_bounds(sizes: list[int]) -> None:
 def test_truncating_and_clearing_keep_the_size_right() -> None:
     history = History()
     history.add(Message("a", "assistant", "a long answer that was cut off"))
-    history.truncate("a", "a long")
+    history.rewrite("a", "a long")
     assert history.messages[0].text == "a long"
     assert history.size_bytes == history.messages[0].size_bytes
     history.clear()
@@ -66,7 +66,7 @@ def test_a_full_store_drops_the_longest_unused() -> None:
 
 def test_the_brain_counts_and_remembers() -> None:
     session = SessionStore(3600, 2, History).create()
-    assert "number 1" in reply(session, None)
-    assert "remember walrus" in reply(session, "My code word is walrus.")
-    assert "was walrus" in reply(session, "What was my code word?")
+    assert answer(session, None) == ["This is answer number 1.", "I heard you, please go on."]
+    assert "remember walrus" in answer(session, "My code word is walrus.")[1]
+    assert "was walrus" in answer(session, "what was my code words")[1], "as a recogniser might hear it"
     assert session.turns == 3

@@ -1,0 +1,78 @@
+"""What the paid services have in common: how to ask, and what a failure of theirs is to the caller.
+
+A service is asked once: a voice call cannot wait for a second try, and the caller, who is told, can. What a service
+says of a refused key is not passed on, for some quote the key.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from agent.sessions import Session
+from agent.stages import StageError
+
+FIRST_WORD_LIMIT_S = 20.0
+SAID_MAX_CHARS = 200
+NOT_UNDERSTOOD = "(The caller said something that could not be understood.)"
+MANNER = (
+    "You are a voice agent on a telephone call. What you write is read out aloud: answer in one to three short spoken"
+    " sentences, in the caller's language, without lists, markup or emoji."
+)
+
+
+def instructions(session: Session) -> str:
+    """The system prompt: how to speak, and what the session asks for."""
+    return f"{MANNER}\n\n{session.config.instructions}".strip()
+
+
+def dialogue(session: Session) -> list[tuple[str, str]]:
+    """The history as turns of ``user`` and ``assistant``, by turns, beginning with the user."""
+    turns: list[tuple[str, str]] = []
+    for message in session.history.messages:
+        text = message.text or (NOT_UNDERSTOOD if message.role == "user" else "")
+        role = "assistant" if message.role == "assistant" else "user"
+        if not text or (not turns and role == "assistant"):
+            continue
+        if turns and turns[-1][0] == role:
+            turns[-1] = (role, f"{turns[-1][1]}\n{text}")
+        else:
+            turns.append((role, text))
+    return turns or [("user", "(The caller is on the line. Greet them.)")]
+
+
+def refused(service: str, status: int, said: str, headers: Mapping[str, str] | None = None) -> StageError:
+    """A service's answer with an error status, as the caller's error."""
+    if status in (401, 403):
+        return StageError("model_unauthorised", f"{service} refused the agent's key ({status})")
+    told = f"{service} answered {status}: {said[:SAID_MAX_CHARS]}"
+    if status == 429:
+        after = (headers or {}).get("retry-after")
+        wait = f"; try again in {after[:20]} s" if after else ""
+        return StageError("model_rate_limited", told + wait, type="rate_limit_error")
+    return StageError("model_overloaded" if status in (503, 529) else "model_failed", told)
+
+
+def failed(service: str, error: Exception) -> StageError:
+    """Whatever a client raised, as the caller's error."""
+    status: Any = getattr(error, "status_code", None)
+    if isinstance(status, int) and status >= 400:
+        response = getattr(error, "response", None)
+        return refused(service, status, _said(error), getattr(response, "headers", None))
+    name = type(error).__name__
+    if "timeout" in name.lower():
+        return StageError("model_timed_out", f"{service} did not answer in time")
+    if "Connect" in name:
+        return StageError("model_unreachable", f"{service} cannot be reached")
+    return StageError("model_disconnected", f"{service} broke off: {name}")
+
+
+def _said(error: Exception) -> str:
+    """The message in a service's error body, if there is one of the usual form."""
+    body: Any = getattr(error, "body", None)
+    inner = body.get("error", body) if isinstance(body, dict) else None
+    said = inner.get("message") if isinstance(inner, dict) else None
+    return said if isinstance(said, str) else type(error).__name__
+
+
+def broke_off(service: str) -> StageError:
+    """A stream that ended before its end."""
+    return StageError("model_disconnected", f"{service} broke off in the middle of the answer")

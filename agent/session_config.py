@@ -1,0 +1,123 @@
+"""A session's configuration, as `session.update` and `POST /v1/realtime/client_secrets` set it.
+
+The object is the OpenAI Realtime API's. What changes how the agent behaves is checked and kept as a field of
+`SessionConfig`; what is known but changes nothing here (a model's name, tools, a format that WebRTC settles by SDP) is
+kept as it came and told back; what is unknown is refused.
+"""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+CONFIG_MAX_BYTES = 32 * 1024
+TOP_LEVEL = frozenset({
+    "type", "id", "object", "model", "instructions", "output_modalities", "audio", "tools", "tool_choice", "tracing",
+    "max_output_tokens", "include", "prompt", "truncation", "parallel_tool_calls", "reasoning", "expires_at",
+})  # fmt: skip
+MODALITIES = (["audio"], ["text"])
+DETECTIONS = ("server_vad", "semantic_vad")
+VOICE_MAX_CHARS = 60
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used; ``param`` names the field."""
+
+    def __init__(self, param: str, message: str, code: str = "invalid_value") -> None:
+        super().__init__(message)
+        self.param, self.code = param, code
+
+
+@dataclass(slots=True)
+class SessionConfig:
+    """What a session is set to. ``detects_turns`` is off with ``turn_detection: null``: then the client commits."""
+
+    instructions: str = ""
+    voice: str = ""
+    speaks: bool = True
+    detects_turns: bool = True
+    answers: bool = True
+    interruptible: bool = True
+    told: dict[str, Any] = field(default_factory=dict)
+
+    def update(self, asked: object) -> None:
+        """Merge in a session object. Raises `ConfigError`, and then nothing is changed."""
+        checked = _checked(asked)
+        merged = _merged(self.told, checked)
+        if _size(merged) > CONFIG_MAX_BYTES:
+            raise ConfigError("session", f"a session's configuration takes at most {CONFIG_MAX_BYTES} bytes")
+        audio = merged.get("audio") or {}
+        voice = (audio.get("output") or {}).get("voice", "")
+        detection = (audio.get("input") or {}).get("turn_detection", {})
+        self.told = merged
+        self.instructions = merged.get("instructions") or ""
+        self.voice = voice if isinstance(voice, str) else ""
+        self.speaks = merged.get("output_modalities") != ["text"]
+        self.detects_turns = detection is not None
+        self.answers = detection is None or detection.get("create_response", True) is not False
+        self.interruptible = detection is None or detection.get("interrupt_response", True) is not False
+
+    def as_json(self, session_id: str) -> dict[str, Any]:
+        """The session object of `session.created` and `session.updated`."""
+        kept = {key: value for key, value in self.told.items() if key not in ("id", "object")}
+        return {
+            "type": "realtime", "object": "realtime.session", "id": session_id, "model": "calldrill-agent",
+            "output_modalities": ["audio"] if self.speaks else ["text"], "instructions": self.instructions, **kept,
+        }  # fmt: skip
+
+
+def _size(merged: dict[str, Any]) -> int:
+    try:
+        return len(json.dumps(merged))
+    except RecursionError:
+        return CONFIG_MAX_BYTES + 1
+
+
+def _checked(asked: object) -> dict[str, Any]:
+    if not isinstance(asked, dict):
+        raise ConfigError("session", "session is an object", "invalid_type")
+    for key in asked:
+        if key not in TOP_LEVEL:
+            raise ConfigError(f"session.{key[:80]}", f"unknown parameter: session.{key[:80]}", "unknown_parameter")
+    if asked.get("type", "realtime") != "realtime":
+        raise ConfigError("session.type", "session.type is 'realtime'")
+    _text(asked, "instructions", "session.instructions")
+    modalities = asked.get("output_modalities")
+    if modalities is not None and modalities not in MODALITIES:
+        raise ConfigError("session.output_modalities", 'output_modalities is ["audio"] or ["text"]')
+    _check_audio(asked.get("audio"))
+    return asked
+
+
+def _check_audio(audio: object) -> None:
+    for side in ("input", "output"):
+        part = _object(audio, "session.audio").get(side)
+        _object(part, f"session.audio.{side}")
+    given = _object(_object(audio, "").get("input"), "")
+    detection = given.get("turn_detection")
+    if detection is not None and _object(detection, "session.audio.input.turn_detection").get("type") not in DETECTIONS:
+        raise ConfigError("session.audio.input.turn_detection.type", f"the type is one of {', '.join(DETECTIONS)}")
+    voice = _object(_object(audio, "").get("output"), "").get("voice")
+    if isinstance(voice, str) and len(voice) > VOICE_MAX_CHARS:
+        raise ConfigError("session.audio.output.voice", f"a voice's name has at most {VOICE_MAX_CHARS} characters")
+
+
+def _object(value: object, param: str) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise ConfigError(param, f"{param} is an object", "invalid_type")
+    return value
+
+
+def _text(asked: dict[str, Any], key: str, param: str) -> None:
+    if asked.get(key) is not None and not isinstance(asked[key], str):
+        raise ConfigError(param, f"{param} is a string", "invalid_type")
+
+
+def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """``new`` over ``old``, objects key by key; a null replaces."""
+    merged = dict(old)
+    for key, value in new.items():
+        before = merged.get(key)
+        merged[key] = _merged(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
+    return merged
