@@ -17,9 +17,10 @@ from loadtest import adaptation, life
 from loadtest.reconnection import POLICIES, REACTIONS, SEVERITY
 from loadtest.steps import CONNECTING, FLOW
 from measures.metric import LABELS, METRICS, Metric
+from measures.network import BurstyLoss
 from measures.preset import PRESETS
+from netem.loss import mean_loss
 from netem.profiles import PROFILES
-from netem.tc import mean_loss
 from probes.nat import CLASSIC, FILTERING, MAPPING
 from probes.nat_pairs import KINDS, pairs
 from rtc import liveness
@@ -97,13 +98,18 @@ def profiles() -> str:
     for profile in PROFILES.values():
         for direction, i in (("up", profile.up), ("down", profile.down)):
             rate = "–" if i.rate_kbit is None else f"{i.rate_kbit:g}"
-            loss = "–" if i.loss is None else f"{mean_loss(i.loss) * 100:g} %"
-            jitter = f"{i.jitter_ms:.3g}" if i.jitter_ms else "–"
+            burst = f" in bursts of {i.loss.burst_packets:g}" if isinstance(i.loss, BurstyLoss) else ""
+            loss = "–" if i.loss is None else f"{mean_loss(i.loss) * 100:g} %{burst}"
+            jitter = f"{i.jitter_ms:.3g} ({i.distribution})" if i.jitter_ms else "–"
             row = [f"`{profile.name}`", direction, f"{i.delay_ms:g}", jitter, rate, loss, profile.source]
             rows.append(row)
     return (
-        "# Network profiles\n\nOne row for each direction; a dash means that the source gives no figure.\n\n"
-        + table(["profile", "direction", "delay ms", "jitter ms (sd)", "rate kbit/s", "loss", "source"], rows)
+        "# Network profiles\n\nOne row for each direction; a dash means that the source gives no figure. A profile"
+        " marked SYNTHETIC has no source: its figures are a choice, good for comparing, not for a statement about that"
+        " network.\n\n"
+        + table(["profile", "direction", "delay ms", "jitter ms", "rate kbit/s", "loss", "source"], rows)
+        + "\nBesides these, `errant:FILE#ROW` reads a row of ERRANT's `profiles.csv`, and `mahimahi:UP,DOWN` two"
+        " capacity traces of mahimahi. `calldrill netem show PROFILE` tells what a call over it would feel.\n"
     )
 
 

@@ -32,7 +32,20 @@ class GilbertElliottLoss(msgspec.Struct, frozen=True, tag="gilbert-elliott"):
     loss_good_pct: float = 0.0
 
 
-Loss = RandomLoss | BurstyLoss | GilbertElliottLoss
+class FourStateLoss(msgspec.Struct, frozen=True, tag="four-state"):
+    """The five transitions of tc-netem's 4-state model, in percent.
+
+    State 1 receives in a gap, 2 receives within a burst, 3 loses in a burst, 4 loses one packet alone in a gap.
+    """
+
+    p13_pct: float
+    p31_pct: float
+    p32_pct: float = 0.0
+    p23_pct: float = 100.0
+    p14_pct: float = 0.0
+
+
+Loss = RandomLoss | BurstyLoss | GilbertElliottLoss | FourStateLoss
 DelayDistribution = Literal["uniform", "normal", "pareto", "paretonormal"]
 
 
@@ -55,12 +68,16 @@ class Impairment:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A named pair of impairments; ``up`` is from the caller to the server. ``source`` cites the figures."""
+    """A named pair of impairments; ``up`` is from the caller to the server.
+
+    ``source`` cites the figures. ``synthetic``: there is no good source, the figures are a plausible choice.
+    """
 
     name: str
     up: Impairment
     down: Impairment
     source: str
+    synthetic: bool = False
 
 
 ActionKind = Literal["profile", "outage", "nat-rebind"]

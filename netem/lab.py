@@ -23,9 +23,10 @@ from netem.namespace import Namespace
 from netem.prediction import predict
 from netem.profiles import PROFILES
 from netem.proof import caveats, checks
+from netem.queue import JITTER_SPAN
 from netem.readback import Qdisc
 from netem.router import Router, RouterShell
-from netem.tc import JITTER_SPAN, outage_of
+from netem.tc import outage_of
 
 TRAIN_PACKETS = 100
 TRAIN_SPACING_MS = 20.0

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from measures.network import BurstyLoss, GilbertElliottLoss, Impairment, RandomLoss
+from measures.network import Impairment
 from netem.echo import PACKET_BYTES
+from netem.loss import chain, is_independent, mean_loss
 from netem.tables import deviates
-from netem.tc import gilbert_elliott, mean_loss, rate_kbit
+from netem.tc import rate_kbit
 
 TRAINS = 2000
 ALPHA = 1e-3
@@ -67,8 +68,8 @@ def predict(up: Impairment, down: Impairment, count: int, spacing_ms: float, see
 
 def cross(arrivals: Times, impairment: Impairment, random: np.random.Generator) -> Times:
     """When packets leave one direction; rows are trains, columns packets in order, infinity means lost."""
-    lost = ~np.isfinite(arrivals) | _losses(impairment, arrivals.shape, random)
-    delays = np.maximum(impairment.delay_ms + _jitter(impairment, arrivals.shape, random), 0.0)
+    lost = ~np.isfinite(arrivals) | _losses(impairment, _shape(arrivals), random)
+    delays = np.maximum(impairment.delay_ms + _jitter(impairment, _shape(arrivals), random), 0.0)
     if impairment.reorder_pct:
         delays[random.random(arrivals.shape) < impairment.reorder_pct / 100] = 0.0
     rate = rate_kbit(impairment)
@@ -103,39 +104,29 @@ def _in_order(arrivals: Times, delays: Times, lost: Flags, serialisation_ms: flo
     return out
 
 
-def _jitter(impairment: Impairment, shape: tuple[int, ...], random: np.random.Generator) -> Times:
+def _jitter(impairment: Impairment, shape: tuple[int, int], random: np.random.Generator) -> Times:
     if not impairment.jitter_ms:
         return np.zeros(shape)
     return impairment.jitter_ms * deviates(impairment.distribution, shape, random)
 
 
-def _losses(impairment: Impairment, shape: tuple[int, ...], random: np.random.Generator) -> Flags:
+def _losses(impairment: Impairment, shape: tuple[int, int], random: np.random.Generator) -> Flags:
     # One flipped bit in such a small packet breaks a checksum nearly always.
     corrupted: Flags = random.random(shape) < impairment.corrupt_pct / 100
-    loss = gilbert_elliott(impairment.loss) if isinstance(impairment.loss, BurstyLoss) else impairment.loss
-    if isinstance(loss, GilbertElliottLoss):
-        return corrupted | _chain(loss, shape, random)
-    return corrupted | (random.random(shape) < (loss.pct / 100 if loss else 0.0))
-
-
-def _chain(loss: GilbertElliottLoss, shape: tuple[int, ...], random: np.random.Generator) -> Flags:
-    """Gilbert-Elliott as sch_netem steps it: loss by the state before the step."""
-    p, r = loss.p_pct / 100, loss.r_pct / 100
-    bad = random.random(shape[0]) < p / (p + r)
-    lost = np.zeros(shape, dtype=np.bool_)
-    for column in range(shape[1]):
-        chance = np.where(bad, loss.loss_bad_pct, loss.loss_good_pct) / 100
-        lost[:, column] = random.random(shape[0]) < chance
-        bad ^= random.random(shape[0]) < np.where(bad, r, p)
-    return lost
+    return corrupted | chain(impairment.loss).lost(shape, random)
 
 
 def _lost(up: Impairment, down: Impairment, count: int, simulated: Times) -> Interval:
-    independent = all(each.loss is None or isinstance(each.loss, RandomLoss) for each in (up, down))
+    independent = is_independent(up.loss) and is_independent(down.loss)
     if not independent or up.corrupt_pct or down.corrupt_pct:
         return _range(simulated)
     arrives = (1 - mean_loss(up.loss)) * (1 - mean_loss(down.loss))
     return binomial_interval(count, 1 - arrives)
+
+
+def _shape(times: Times) -> tuple[int, int]:
+    rows, columns = times.shape
+    return rows, columns
 
 
 def _range(values: Times) -> Interval:

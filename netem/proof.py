@@ -10,10 +10,10 @@ compared, so that a reader who compares them himself comes to the same verdict.
 import math
 from collections.abc import Iterator, Sequence
 
-from measures.network import BurstyLoss, EchoFigures, GilbertElliottLoss, Impairment, Profile, ProofCheck
+from measures.network import BurstyLoss, EchoFigures, FourStateLoss, GilbertElliottLoss, Impairment, Profile, ProofCheck
+from netem.loss import mean_loss
 from netem.prediction import Interval, Prediction
 from netem.readback import Qdisc, differences
-from netem.tc import mean_loss
 
 UP, DOWN, BOTH = "{} up", "{} down", "{} each way"
 SLACK_MS = 2.0
@@ -67,6 +67,8 @@ def _both_ways(up: str, down: str) -> str:
 def _burst(asked: Impairment) -> str:
     if isinstance(asked.loss, BurstyLoss):
         return f" in bursts of {asked.loss.burst_packets:g}"
+    if isinstance(asked.loss, FourStateLoss):
+        return " (4-state)"
     return " (Gilbert-Elliott)" if isinstance(asked.loss, GilbertElliottLoss) else ""
 
 

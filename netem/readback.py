@@ -8,11 +8,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from measures.network import BurstyLoss, GilbertElliottLoss, Impairment
+from measures.network import BurstyLoss, FourStateLoss, GilbertElliottLoss, Impairment
 from netem.errors import LabBrokeError
-from netem.tc import gilbert_elliott, mean_loss, queue_limit, rate_kbit
+from netem.loss import gilbert_elliott, mean_loss
+from netem.queue import queue_limit
+from netem.tc import rate_kbit
 
 KBIT_BYTES = 125
+FOUR_STATE = ("p13", "p31", "p32", "p23", "p14")
 TOLERANCE_MS = 0.01
 TOLERANCE_PCT = 1e-4
 TOLERANCE_RATE = 1e-3
@@ -20,7 +23,10 @@ TOLERANCE_RATE = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Qdisc:
-    """One netem qdisc as read back. ``loss_pct``: (P,) of random loss or (p, r, 1-h, 1-k) of Gilbert-Elliott."""
+    """One netem qdisc as read back.
+
+    ``loss_pct``: (P,) of random loss, (p, r, 1-h, 1-k) of Gilbert-Elliott or (p13, p31, p32, p23, p14) of 4 states.
+    """
 
     device: str
     kind: str
@@ -44,6 +50,8 @@ class Qdisc:
         yield f"delay {self.delay_ms:g} ms" + (f" ± {self.jitter_ms:g} ms" if self.jitter_ms else "")
         if len(self.loss_pct) == 1:
             yield f"loss {self.loss_pct[0]:g} %"
+        elif len(self.loss_pct) == len(FOUR_STATE):
+            yield "loss 4-state p13 {:.4g} p31 {:.4g} p32 {:.4g} p23 {:.4g} p14 {:.4g} %".format(*self.loss_pct)
         elif self.loss_pct:
             yield "loss Gilbert-Elliott p {:.4g} r {:.4g} 1-h {:.4g} 1-k {:.4g} %".format(*self.loss_pct)
         for name in ("duplicate", "reorder", "corrupt"):
@@ -90,6 +98,8 @@ def _loss_differences(asked: Impairment, found: tuple[float, ...]) -> list[str]:
     loss = gilbert_elliott(asked.loss) if isinstance(asked.loss, BurstyLoss) else asked.loss
     if isinstance(loss, GilbertElliottLoss):
         wanted: tuple[float, ...] = (loss.p_pct, loss.r_pct, loss.loss_bad_pct, loss.loss_good_pct)
+    elif isinstance(loss, FourStateLoss):
+        wanted = (loss.p13_pct, loss.p31_pct, loss.p32_pct, loss.p23_pct, loss.p14_pct)
     else:
         wanted = (100 * mean_loss(loss),)
         found = found or (0.0,)
@@ -100,16 +110,13 @@ def _loss_differences(asked: Impairment, found: tuple[float, ...]) -> list[str]:
 
 def _qdisc(root: dict[str, object], device: str) -> Qdisc:
     options = _section(root, "options")
-    model = _section(options, "loss-gemodel")
-    random = _section(options, "loss-random")
-    loss = [model.get(name) for name in ("p", "r", "1-h", "1-k")] if model else [random["loss"]] if random else []
     return Qdisc(
         device=device,
         kind=str(root.get("kind")),
         limit=int(_number(options.get("limit"))),
         delay_ms=1000 * _number(_section(options, "delay").get("delay")),
         jitter_ms=1000 * _number(_section(options, "delay").get("jitter")),
-        loss_pct=tuple(round(100 * _number(value), 6) for value in loss),
+        loss_pct=_loss(options),
         duplicate_pct=100 * _number(_section(options, "duplicate").get("duplicate")),
         reorder_pct=100 * _number(_section(options, "reorder").get("reorder")),
         corrupt_pct=100 * _number(_section(options, "corrupt").get("corrupt")),
@@ -118,6 +125,17 @@ def _qdisc(root: dict[str, object], device: str) -> Qdisc:
         packets=int(_number(root.get("packets"))),
         dropped=int(_number(root.get("drops"))),
     )
+
+
+def _loss(options: dict[str, object]) -> tuple[float, ...]:
+    for section, names in (
+        ("loss-gemodel", ("p", "r", "1-h", "1-k")),
+        ("loss-state", FOUR_STATE),
+        ("loss-random", ("loss",)),
+    ):
+        if model := _section(options, section):
+            return tuple(round(100 * _number(model.get(name)), 6) for name in names)
+    return ()
 
 
 def _section(parent: dict[str, object], name: str) -> dict[str, object]:

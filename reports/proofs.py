@@ -3,7 +3,16 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from measures.network import BurstyLoss, EchoFigures, Impairment, LabProof, Loss, ProofCheck, RandomLoss
+from measures.network import (
+    BurstyLoss,
+    EchoFigures,
+    GilbertElliottLoss,
+    Impairment,
+    LabProof,
+    Loss,
+    ProofCheck,
+    RandomLoss,
+)
 from reports.words import number, quantity
 
 
@@ -51,7 +60,9 @@ def _loss(loss: Loss) -> str:
         return f"loss {loss.pct:g} %" if loss.pct else ""
     if isinstance(loss, BurstyLoss):
         return f"loss {loss.mean_pct:g} % in bursts of {loss.burst_packets:g}"
-    return f"Gilbert-Elliott loss (p {loss.p_pct:g} %, r {loss.r_pct:g} %)"
+    if isinstance(loss, GilbertElliottLoss):
+        return f"Gilbert-Elliott loss (p {loss.p_pct:g} %, r {loss.r_pct:g} %)"
+    return f"4-state loss (p13 {loss.p13_pct:g} %, p31 {loss.p31_pct:g} %)"
 
 
 def _allowed(check: ProofCheck) -> str:

@@ -10,8 +10,9 @@ from measures.network import EchoFigures, Impairment, Profile, ProofCheck, Rando
 from netem.prediction import Interval, Prediction
 from netem.profiles import profile
 from netem.proof import caveats, checks
+from netem.queue import queue_limit
 from netem.readback import Qdisc
-from netem.tc import queue_limit, rate_kbit
+from netem.tc import rate_kbit
 
 QUIET = EchoFigures(100, 100, 0.1, 0.2, 0.2, 0.05, 0.4)
 FOUR_G = profile("4g-good")

@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from measures.network import BurstyLoss, GilbertElliottLoss, Impairment, RandomLoss
 from netem.errors import AskedWrongError
+from netem.loss import gilbert_elliott, mean_loss
 from netem.profiles import PROFILES, profile
-from netem.tc import change_lines, gilbert_elliott, mean_loss, netem_arguments, outage_of, queue_limit
+from netem.queue import queue_limit
+from netem.tc import change_lines, netem_arguments, outage_of
 
 
 def words(**asked: object) -> str:
@@ -58,7 +60,7 @@ def test_the_limit_has_room_for_what_is_in_flight(delay: float, jitter: float, p
     ("asked", "words"),
     [
         (Impairment(delay_ms=-1), "delay_ms is -1"),
-        (Impairment(loss=RandomLoss(101)), "loss pct is 101"),
+        (Impairment(loss=RandomLoss(101)), "loss_pct is 101"),
         (Impairment(loss=BurstyLoss(90, 1)), "needs bursts of at least 9"),
         (Impairment(loss=BurstyLoss(5, 0.5)), "at least 1 packet"),
         (Impairment(loss=GilbertElliottLoss(0, 0)), "never changes its state"),
