@@ -4,7 +4,7 @@
 method   path                               does
 =======  =================================  =====================================================================
 POST     /v1/realtime/client_secrets        a short-lived secret for a new session, or for a known one by its id
-POST     /v1/realtime/calls                 SDP offer in, answer out: 201 and the call's Location
+POST     /v1/realtime/calls                 SDP offer in (or a form with sdp and session), answer out: 201, Location
 PATCH    /v1/realtime/calls/{id}            SDP offer with new ICE credentials: an ICE restart of the living call
 DELETE   /v1/realtime/calls/{id}            ends the call (POST …/hangup does the same)
 GET      /health                            is it up
@@ -23,6 +23,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 import socketio
 from aiortc import RTCCertificate
@@ -33,14 +34,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from agent import brain, models, telemetry, tokens
+from agent import brain, call_request, models, telemetry, tokens
 from agent.call import LiveCall
+from agent.call_request import BadCallRequest, CallRequest
 from agent.faults import FaultPlan
 from agent.history import History
+from agent.session_config import ConfigError
 from agent.sessions import Session, SessionStore, StoreFull
 from agent.settings import Settings
 from agent.socket_server import SocketServer
-from rtc.description import MAX_SDP_BYTES
 from rtc.errors import PeerError, RemoteProtocolError
 from rtc.frame_clock import FrameClock
 
@@ -51,9 +53,13 @@ BODY_MAX_BYTES = 64 * 1024
 class Refusal(Exception):  # noqa: N818  an answer, not a fault
     """A request that is answered with an error."""
 
-    def __init__(self, status: int, kind: str, code: str, message: str, param: str | None = None) -> None:
+    def __init__(
+        self, status: int, kind: str, code: str, message: str, param: str | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(message)
         self.status = status
+        self.headers = {} if retry_after_s is None else {"Retry-After": f"{retry_after_s:.0f}"}
         self.body = {"error": {"type": kind, "code": code, "message": message, "param": param}}
 
 
@@ -173,13 +179,11 @@ async def _body(request: Request, limit: int) -> bytes:
     return b"".join(chunks)
 
 
-async def _sdp(request: Request) -> str:
-    if request.headers.get("content-type", "").split(";")[0].strip() != "application/sdp":
-        raise Refusal(415, "invalid_request_error", "unsupported_media_type", "send application/sdp", "content-type")
+async def _call_request(request: Request) -> CallRequest:
     try:
-        return (await _body(request, MAX_SDP_BYTES)).decode()
-    except UnicodeDecodeError:
-        raise Refusal(400, "invalid_request_error", "invalid_sdp", "the SDP is not UTF-8", "sdp") from None
+        return await call_request.read(request.headers, request.stream())
+    except BadCallRequest as bad:
+        raise Refusal(bad.status, "invalid_request_error", bad.code, str(bad), bad.param) from None
 
 
 def _bearer(request: Request) -> str:
@@ -192,6 +196,25 @@ def _authorised_session(request: Request, agent: Agent) -> str:
         return tokens.verify(agent.settings.signing_key, _bearer(request))
     except tokens.TokenError as error:
         raise Refusal(401, "authentication_error", error.code, str(error)) from None
+
+
+def _caller_session(request: Request, agent: Agent) -> Session:
+    """Whose call it is to be: a client secret's session, or a new one for who has the API key."""
+    key, given = agent.settings.api_key, _bearer(request)
+    if key is not None and hmac.compare_digest(given.encode(), key.encode()):
+        return agent.session_for(None)
+    if agent.faults.at_door("failing-token") is not None:
+        raise Refusal(401, "authentication_error", "invalid_token", "the secret is not valid (a fault asked for)")
+    return agent.session_for(_authorised_session(request, agent))
+
+
+def _configure(session: Session, asked: dict[str, Any] | None) -> None:
+    if asked is None:
+        return
+    try:
+        session.config.update(asked)
+    except ConfigError as error:
+        raise Refusal(400, "invalid_request_error", error.code, str(error), error.param) from None
 
 
 def _call_of(request: Request, agent: Agent) -> LiveCall:
@@ -208,31 +231,40 @@ async def client_secrets(request: Request) -> Response:
     key = agent.settings.api_key
     if key is not None and not hmac.compare_digest(_bearer(request).encode(), key.encode()):
         raise Refusal(401, "authentication_error", "invalid_api_key", "the API key is missing or wrong")
-    session = agent.session_for(_wanted_session(await _body(request, BODY_MAX_BYTES)))
+    asked = _asked_session(await _body(request, BODY_MAX_BYTES))
+    session = agent.session_for(asked.get("id"))
+    _configure(session, asked)
     secret, expires_at = tokens.issue(agent.settings.signing_key, session.id, agent.settings.token_ttl_s)
-    body = {"value": secret, "expires_at": expires_at, "session": {"type": "realtime", "id": session.id}}
+    body = {"value": secret, "expires_at": expires_at, "session": session.config.as_json(session.id)}
     return JSONResponse(body)
 
 
-def _wanted_session(body: bytes) -> str | None:
+def _asked_session(body: bytes) -> dict[str, Any]:
+    """The session object in a body; an empty one for no body."""
     if not body.strip():
-        return None
+        return {}
     try:
         asked = json.loads(body)
     except (ValueError, RecursionError):
         raise Refusal(400, "invalid_request_error", "invalid_json", "the body is not JSON") from None
     session = asked.get("session") if isinstance(asked, dict) else None
-    wanted = session.get("id") if isinstance(session, dict) else None
-    if wanted is not None and not isinstance(wanted, str):
+    session = session if isinstance(session, dict) else {}
+    if not isinstance(session.get("id"), str | None):
         raise Refusal(400, "invalid_request_error", "invalid_type", "session.id is a string", "session.id")
-    return wanted
+    return session
 
 
 async def place_call(request: Request) -> Response:
     """POST /v1/realtime/calls."""
     agent: Agent = request.app.state.agent
-    session = agent.session_for(_authorised_session(request, agent))
-    call, answer = await agent.place(session, await _sdp(request))
+    session, wait_s = _caller_session(request, agent), agent.faults.at_door("rate-limited")
+    if wait_s is not None:
+        raise Refusal(
+            429, "rate_limit_error", "rate_limit_exceeded", "too many calls (a fault asked for)", retry_after_s=wait_s
+        )
+    asked = await _call_request(request)
+    _configure(session, asked.session)
+    call, answer = await agent.place(session, asked.sdp)
     headers = {"Location": f"/v1/realtime/calls/{call.id}"}
     return Response(answer, 201, headers, media_type="application/sdp")
 
@@ -241,13 +273,15 @@ async def restart_call(request: Request) -> Response:
     """PATCH /v1/realtime/calls/{id}."""
     agent: Agent = request.app.state.agent
     call = _call_of(request, agent)
-    return Response(await agent.restart(call, await _sdp(request)), 200, media_type="application/sdp")
+    return Response(await agent.restart(call, (await _call_request(request)).sdp), 200, media_type="application/sdp")
 
 
 async def end_call(request: Request) -> Response:
     """DELETE /v1/realtime/calls/{id} and POST …/hangup."""
     agent: Agent = request.app.state.agent
-    await _call_of(request, agent).close()
+    call = _call_of(request, agent)
+    if call.faults.active("ghost-session") is None:
+        await call.close()
     return Response(status_code=200)
 
 
@@ -294,7 +328,7 @@ async def take_telemetry(request: Request) -> Response:
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)
-    return JSONResponse(error.body, error.status)
+    return JSONResponse(error.body, error.status, error.headers)
 
 
 def create_app(agent: Agent) -> ASGIApp:

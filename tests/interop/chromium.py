@@ -49,12 +49,12 @@ class Page:
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._reader = asyncio.ensure_future(self._read())
 
-    async def open(self) -> None:
-        """Go to the tests' page; it is told to be ready by its own script."""
-        target = await self.command("Target.createTarget", url=PAGE.as_uri())
+    async def open(self, url: str, ready: str) -> None:
+        """Go to a page; ``ready`` is the expression that tells when it can be used."""
+        target = await self.command("Target.createTarget", url=url)
         attached = await self.command("Target.attachToTarget", targetId=target["targetId"], flatten=True)
         self._session = attached["sessionId"]
-        while not await self.run("typeof offer === 'function' && document.readyState === 'complete'"):
+        while not await self.run(f"({ready}) && document.readyState === 'complete'"):
             await asyncio.sleep(0.05)
 
     async def run(self, script: str) -> Any:
@@ -99,8 +99,10 @@ class Page:
 
 
 @asynccontextmanager
-async def browser_page() -> AsyncIterator[Page]:
-    """The tests' page in a new browser with a new profile; both are gone afterwards."""
+async def browser_page(
+    url: str = PAGE.as_uri(), ready: str = "typeof offer === 'function'", flags: tuple[str, ...] = ()
+) -> AsyncIterator[Page]:
+    """A page, the tests' own by default, in a new browser with a new profile; both are gone afterwards."""
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
     off = "WebRtcHideLocalIpsWithMdns,Translate,MediaRouter"
     path = executable()
@@ -111,7 +113,7 @@ async def browser_page() -> AsyncIterator[Page]:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-c", LAUNCH, str(read_commands), str(write_answers)),
-                *(path, *FLAGS, f"--disable-features={off}", f"--user-data-dir={profile}", *sandbox),
+                *(path, *FLAGS, *flags, f"--disable-features={off}", f"--user-data-dir={profile}", *sandbox),
             ],
             pass_fds=(read_commands, write_answers), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             start_new_session=True,
@@ -125,7 +127,7 @@ async def browser_page() -> AsyncIterator[Page]:
         )
         page = Page(write_commands, messages)
         try:
-            await page.open()
+            await page.open(url, ready)
             yield page
         finally:
             await page.close()
