@@ -5,11 +5,27 @@ end's own time: on one clock, so no synchronisation is needed, and the jitter is
 Lost samples have no transit and are passed over, as a receiver of RTP passes over what it never got.
 """
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 from measures.clock import ms
 from measures.sample import Sample
+
+Z95 = 1.96
+
+
+@dataclass(frozen=True, slots=True)
+class MeanJitter:
+    """The mean of |D| over a train with a 95 % interval: the value about which RFC 3550's running figure wanders.
+
+    Neighbouring differences share a packet, so they are correlated at lag 1, and the interval allows for that.
+    """
+
+    mean_ms: float
+    ci95_ms: tuple[float, float]
+    n: int
 
 
 def interarrival_jitter_ms(samples: Iterable[Sample]) -> float | None:
@@ -18,12 +34,30 @@ def interarrival_jitter_ms(samples: Iterable[Sample]) -> float | None:
     J += (|D| - J) / 16, with D the difference of transit between one arrival and the one before it.
     """
     transits = [rtt for sample in _arrivals(samples) if (rtt := sample.rtt_ns) is not None]
-    if len(transits) < 2:
+    return running_jitter_ms(transits)
+
+
+def running_jitter_ms(transits_ns: Sequence[int]) -> float | None:
+    """The same from transits in the order of arrival; of one way, where that is known."""
+    if len(transits_ns) < 2:
         return None
     jitter = 0.0
-    for before, after in pairwise(transits):
+    for before, after in pairwise(transits_ns):
         jitter += (abs(after - before) - jitter) / 16
     return jitter / 1e6
+
+
+def mean_jitter(transits_ns: Sequence[int]) -> MeanJitter | None:
+    """The mean of |D| of transits in the order of arrival; None below three."""
+    steps = [abs(after - before) / 1e6 for before, after in pairwise(transits_ns)]
+    n = len(steps)
+    if n < 2:
+        return None
+    mean = math.fsum(steps) / n
+    off = [step - mean for step in steps]
+    spread = math.fsum(each * each for each in off) + 2 * math.fsum(a * b for a, b in pairwise(off))
+    half = Z95 * math.sqrt(max(spread, 0.0)) / n
+    return MeanJitter(mean, (max(0.0, mean - half), mean + half), n)
 
 
 def delay_variation_ms(samples: Iterable[Sample]) -> list[float]:

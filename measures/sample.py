@@ -15,6 +15,7 @@ class Sample:
     """One probe packet and its reply. All times are monotonic ns; server times are on the server's clock.
 
     ``late``: the reply came after that of a later packet. ``duplicates``: replies beyond the first.
+    ``sent_wall_ns`` is Unix time at ``sent_ns``, for one-way delays against a server's clock.
     """
 
     stream: str
@@ -28,6 +29,7 @@ class Sample:
     late: bool = False
     duplicates: int = 0
     lost: LossSide = "no"
+    sent_wall_ns: int | None = None
 
     @property
     def rtt_ns(self) -> int | None:
@@ -38,3 +40,17 @@ class Sample:
         if self.server_received_ns is not None and self.server_sent_ns is not None:
             held = self.server_sent_ns - self.server_received_ns
         return self.received_ns - self.sent_ns - held
+
+    @property
+    def up_ns(self) -> int | None:
+        """One way there, by two clocks: it means something only where both are one or synchronised."""
+        if self.sent_wall_ns is None or self.server_received_ns is None:
+            return None
+        return self.server_received_ns - self.sent_wall_ns
+
+    @property
+    def down_ns(self) -> int | None:
+        """One way back, by two clocks, as `up_ns`."""
+        if self.up_ns is None or self.rtt_ns is None:
+            return None
+        return self.rtt_ns - self.up_ns

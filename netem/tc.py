@@ -42,7 +42,9 @@ def change_lines(device: str, before: Impairment | None, after: Impairment, pps:
     words = f"dev {device} root handle {HANDLE} netem {' '.join(netem_arguments(after, pps))}"
     if before is None:
         return [f"qdisc add {words}"]
-    if _has_table(before) and after.jitter_ms and not _has_table(after):
+    # Only a qdisc that was made for jitter without a table certainly has none: one without jitter keeps its last.
+    clear = before.jitter_ms and not _has_table(before)
+    if after.jitter_ms and not _has_table(after) and not clear:
         return [f"qdisc del dev {device} root", f"qdisc add {words}"]
     return [f"qdisc change {words}"]
 

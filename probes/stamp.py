@@ -1,33 +1,39 @@
-"""STAMP test packets, unauthenticated (RFC 8762 section 4, with the session id of RFC 8972 section 3).
+"""STAMP test packets (RFC 8762 sections 4.2 and 4.3, with the session id of RFC 8972 section 3).
 
-    sender      seq 4 | timestamp 8 | error 2 | ssid 2 | zero 28                                     = 44 bytes
+Unauthenticated, 44 bytes:
+
+    sender      seq 4 | timestamp 8 | error 2 | ssid 2 | zero 28
     reflector   seq 4 | timestamp 8 | error 2 | ssid 2 | receive timestamp 8 |
-                sender's seq 4 | sender's timestamp 8 | sender's error 2 | zero 2 | TTL 1 | zero 3    = 44 bytes
+                sender's seq 4 | sender's timestamp 8 | sender's error 2 | zero 2 | TTL 1 | zero 3
 
-A packet is brought to its size by one Extra Padding TLV (RFC 8972 section 4.1), which the reflector sends back, so
-both directions carry packets of one size. Such a TLV has a header of four bytes: sizes 45 to 47 do not exist.
-Timestamps are NTP's 64-bit format (seconds since 1900 and a binary fraction), here as Unix ns.
+Authenticated, 112 bytes: the same fields with zeros between them, and at the end an HMAC-SHA-256 over the 96 bytes
+before it, cut to 16. The key is shared beforehand; a packet that is not signed with it is no packet.
+
+A packet is brought to its size by TLVs (`stamp_tlv`). Timestamps are NTP's 64-bit format (seconds since 1900 and a
+binary fraction), here as Unix ns. The error estimate (RFC 4656 section 4.1.2) tells whether a clock is synchronised
+and how far it may be off.
 """
 
+import hmac
 import struct
 from dataclasses import dataclass
 
-from probes.errors import BadInput, MalformedMessage
+from probes.errors import MalformedMessage
 
 BASE_BYTES = 44
-TLV_HEADER_BYTES = 4
-MAX_BYTES = 65_000
+AUTHENTICATED_BYTES = 112
 
 _SENDER = struct.Struct("!IQHH28x")
 _REFLECTOR = struct.Struct("!IQHHQIQHxxBxxx")
-_TLV = struct.Struct("!BBH")
-_EXTRA_PADDING = 1
-_UNRECOGNIZED = 0x80
+_SIGNED_SENDER = struct.Struct("!I12xQHH68x")
+_SIGNED_REFLECTOR = struct.Struct("!I12xQHH4xQ8xI12xQH6xB15x")
+_HMAC_BYTES = 16
 _UNIX_EPOCH_IN_NTP_S = 2_208_988_800
 _NS = 1_000_000_000
 _ERA = 1 << 64
 # Not synchronised as far as we know, multiplier 1 (it must not be 0), scale 0: RFC 4656 section 4.1.2.
 ERROR_ESTIMATE = 0x0001
+_SYNCHRONISED = 0x8000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +45,15 @@ class SenderPacket:
     ssid: int = 0
     error_estimate: int = ERROR_ESTIMATE
 
-    def encode(self, size_bytes: int = BASE_BYTES) -> bytes:
-        """The packet, padded to ``size_bytes``."""
-        head = _SENDER.pack(self.seq & 0xFFFFFFFF, to_ntp(self.sent_ns), self.error_estimate, self.ssid)
-        return head + extra_padding(size_bytes)
+    def encode(self, key: bytes | None = None) -> bytes:
+        """The base packet, signed with ``key`` if there is one."""
+        fields = (self.seq & 0xFFFFFFFF, to_ntp(self.sent_ns), self.error_estimate, self.ssid)
+        return _SENDER.pack(*fields) if key is None else _signed(_SIGNED_SENDER.pack(*fields), key)
 
     @classmethod
-    def decode(cls, data: bytes) -> "SenderPacket":
+    def decode(cls, data: bytes, key: bytes | None = None) -> "SenderPacket":
         """Read the base packet; what follows it is not looked at. Raises `MalformedMessage`."""
-        if len(data) < BASE_BYTES:
-            raise MalformedMessage(f"{len(data)} bytes are too few for STAMP")
-        seq, sent, error_estimate, ssid = _SENDER.unpack_from(data)
+        seq, sent, error_estimate, ssid = _unpack(_SENDER, _SIGNED_SENDER, data, key)
         return cls(seq, from_ntp(sent), ssid, error_estimate)
 
 
@@ -67,9 +71,9 @@ class ReflectorPacket:
     error_estimate: int = ERROR_ESTIMATE
     sender_error_estimate: int = ERROR_ESTIMATE
 
-    def encode(self, tail: bytes = b"") -> bytes:
-        """The packet, followed by ``tail`` (the sender's TLVs, see `reflected_tail`)."""
-        head = _REFLECTOR.pack(
+    def encode(self, key: bytes | None = None) -> bytes:
+        """The base packet, signed with ``key`` if there is one."""
+        fields = (
             self.seq & 0xFFFFFFFF,
             to_ntp(self.sent_ns),
             self.error_estimate,
@@ -80,40 +84,54 @@ class ReflectorPacket:
             self.sender_error_estimate,
             self.sender_ttl,
         )
-        return head + tail
+        return _REFLECTOR.pack(*fields) if key is None else _signed(_SIGNED_REFLECTOR.pack(*fields), key)
 
     @classmethod
-    def decode(cls, data: bytes) -> "ReflectorPacket":
+    def decode(cls, data: bytes, key: bytes | None = None) -> "ReflectorPacket":
         """Read the base packet; what follows it is not looked at. Raises `MalformedMessage`."""
-        if len(data) < BASE_BYTES:
-            raise MalformedMessage(f"{len(data)} bytes are too few for STAMP")
-        seq, sent, error, ssid, received, their_seq, their_sent, their_error, ttl = _REFLECTOR.unpack_from(data)
+        fields = _unpack(_REFLECTOR, _SIGNED_REFLECTOR, data, key)
+        seq, sent, error, ssid, received, their_seq, their_sent, their_error, ttl = fields
         return cls(
             seq, from_ntp(sent), from_ntp(received), their_seq, from_ntp(their_sent), ssid, ttl, error, their_error
         )
 
 
-def extra_padding(size_bytes: int) -> bytes:
-    """The TLV that brings a base packet to ``size_bytes``. Raises `BadInput` for a size that cannot be."""
-    room = size_bytes - BASE_BYTES
-    if room == 0:
-        return b""
-    if room < TLV_HEADER_BYTES or size_bytes > MAX_BYTES:
-        raise BadInput(f"a STAMP packet has {BASE_BYTES} bytes, or {BASE_BYTES + TLV_HEADER_BYTES} to {MAX_BYTES}")
-    size = room - TLV_HEADER_BYTES
-    return _TLV.pack(_UNRECOGNIZED, _EXTRA_PADDING, size) + bytes(size)
+def base_bytes(key: bytes | None) -> int:
+    """How long a base packet is: what follows are TLVs."""
+    return BASE_BYTES if key is None else AUTHENTICATED_BYTES
 
 
-def reflected_tail(data: bytes) -> bytes:
-    """What a reflector appends for the packet ``data``: its tail, with the padding TLV marked as recognised.
+def error_estimate(error_ns: int | None) -> int:
+    """The field for a clock that may be off by ``error_ns``; None is a clock that nobody disciplines."""
+    if error_ns is None:
+        return ERROR_ESTIMATE
+    units, scale = max(1, (error_ns << 32) // _NS), 0
+    while units > 255 and scale < 63:
+        units, scale = (units + 1) >> 1, scale + 1
+    return _SYNCHRONISED | scale << 8 | min(units, 255)
 
-    Only a first Extra Padding TLV is touched; other TLVs keep the unrecognised flag their sender set
-    (RFC 8972 section 4), and bytes that are no TLV at all go back as they came (RFC 8762 section 4.6).
-    """
-    tail = data[BASE_BYTES:]
-    if len(tail) >= TLV_HEADER_BYTES and tail[1] == _EXTRA_PADDING:
-        return bytes([tail[0] & ~_UNRECOGNIZED & 0xFF]) + tail[1:]
-    return tail
+
+def clock_error_ns(estimate: int) -> int | None:
+    """How far the clock behind an error estimate may be off, or None where it is not synchronised."""
+    if not estimate & _SYNCHRONISED or not estimate & 0xFF:
+        return None
+    return (estimate & 0xFF) * _NS << (estimate >> 8 & 63) >> 32
+
+
+def _signed(packet: bytes, key: bytes) -> bytes:
+    return packet + hmac.digest(key, packet, "sha256")[:_HMAC_BYTES]
+
+
+def _unpack(plain: struct.Struct, signed: struct.Struct, data: bytes, key: bytes | None) -> tuple[int, ...]:
+    if len(data) < base_bytes(key):
+        raise MalformedMessage(f"{len(data)} bytes are too few for STAMP")
+    if key is None:
+        return plain.unpack_from(data)
+    stated = data[AUTHENTICATED_BYTES - _HMAC_BYTES : AUTHENTICATED_BYTES]
+    covered = data[: AUTHENTICATED_BYTES - _HMAC_BYTES]
+    if not hmac.compare_digest(stated, hmac.digest(key, covered, "sha256")[:_HMAC_BYTES]):
+        raise MalformedMessage("a STAMP packet that is not signed with our key")
+    return signed.unpack_from(data)
 
 
 def to_ntp(unix_ns: int) -> int:

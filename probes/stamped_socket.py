@@ -15,49 +15,67 @@ from measures.clock import NS_PER_S, Instant
 
 SO_TIMESTAMPNS = 35  # asm-generic/socket.h; Python has no name for it
 IP_RECVTTL = 12  # linux/in.h; nor for this
+IP_RECVTOS = 13
 _TIMESPEC = struct.Struct("@ll")
 _INT = struct.Struct("@i")
+_TOS_KINDS = {(socket.IPPROTO_IP, socket.IP_TOS), (socket.IPPROTO_IPV6, socket.IPV6_TCLASS)}
 _MOST_AGE_NS = NS_PER_S
 _CLOCK_RESOLUTION_NS = 20_000
-_ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size) + socket.CMSG_SPACE(_INT.size) * 2
+_ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size) + socket.CMSG_SPACE(_INT.size) * 3
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One packet. ``kernel_ns`` is CLOCK_REALTIME, or None where the kernel does not stamp."""
+    """One packet. ``kernel_ns`` is CLOCK_REALTIME, or None where the kernel does not stamp.
+
+    ``tos`` is the whole octet (DSCP and ECN), None where it was not told.
+    """
 
     data: bytes
     sender: Any
     kernel_ns: int | None
     read: Instant
     ttl: int
+    tos: int | None = None
 
 
 def stamp_arrivals(sock: socket.socket) -> bool:
-    """Ask the kernel for stamps (and the TTL); False where it has none to give."""
+    """Ask the kernel for stamps (and TTL and TOS); False where it has none to give."""
     try:
         if sock.family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT, 1)
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVTCLASS, 1)
         else:
             sock.setsockopt(socket.IPPROTO_IP, IP_RECVTTL, 1)
+            sock.setsockopt(socket.IPPROTO_IP, IP_RECVTOS, 1)
         sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
     except (OSError, AttributeError):
         return False
     return True
 
 
+def mark(sock: socket.socket, dscp: int) -> None:
+    """Send everything from now on with that DSCP (RFC 2474); the ECN bits stay 0."""
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, dscp << 2)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, dscp << 2)
+
+
 def receive(sock: socket.socket, max_bytes: int) -> Arrival:
     """The next packet. Raises what ``recvmsg`` raises."""
     data, ancillary, _flags, sender = sock.recvmsg(max_bytes, _ANCILLARY_BYTES)
     read = Instant.now()
-    kernel_ns, ttl = None, 255
+    kernel_ns, ttl, tos = None, 255, None
     for level, kind, payload in ancillary:
         if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS and len(payload) >= _TIMESPEC.size:
             seconds, nanoseconds = _TIMESPEC.unpack_from(payload)
             kernel_ns = seconds * NS_PER_S + nanoseconds
+        elif (level, kind) in _TOS_KINDS:
+            tos = payload[0] if len(payload) < _INT.size else _INT.unpack_from(payload)[0] & 0xFF
         elif level in (socket.IPPROTO_IP, socket.IPPROTO_IPV6) and len(payload) >= _INT.size:
             ttl = _INT.unpack_from(payload)[0] & 0xFF
-    return Arrival(data, sender, kernel_ns, read, ttl)
+    return Arrival(data, sender, kernel_ns, read, ttl, tos)
 
 
 def on_monotonic(kernel_ns: int | None, read: Instant) -> int | None:

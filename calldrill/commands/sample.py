@@ -1,16 +1,13 @@
-"""``calldrill sample``: round-trip time, jitter, loss by side and reordering of a voice-shaped train of packets.
+"""``calldrill sample``: latency, jitter, loss by side, order and a MOS estimate from voice-shaped trains of packets.
 
-stdout is a short table, or with ``--json`` one document: ``{"schema_version", "kind": "sample", "target", "plan",
-"rtt_ms": Distribution, "jitter_ms", "loss", "reordered", "duplicates", "noise_floor", "selfcheck", …}``.
-Exit 0: sampled; 1: nothing there answers; 2: the command line is wrong; 3: this machine could not keep the train's
-pace; 130: interrupted, with what was sampled until then kept.
+stdout is a table, or with ``--json`` one document (see `calldrill.sample_document`). Exit 0: sampled; 1: a target did
+not answer; 2: the command line is wrong; 3: this machine could not keep the train's pace; 130: interrupted, with what
+was sampled until then kept.
 """
 
-import signal
 import sys
-import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,57 +16,112 @@ from measures.run import EXIT_COULD_NOT_RUN, EXIT_INTERRUPTED, EXIT_NOT_ENOUGH_E
 
 if TYPE_CHECKING:
     from calldrill.recorder import Recorder
-    from measures.distribution import Distribution
+    from calldrill.sample_document import SampleDocument
+    from calldrill.sampling import Outcome
     from probes.noise import NoiseFloor
-    from probes.train import SamplePlan, Sampling
-    from probes.uri import StampTarget
+    from probes.sample_target import Access, Target
+    from probes.train import SamplePlan
 
-SCHEMA_VERSION = 1
+EXITS = {
+    "ok": EXIT_PASSED,
+    "interrupted": EXIT_INTERRUPTED,
+    "unanswered": EXIT_COULD_NOT_RUN,
+    "generator-limited": EXIT_NOT_ENOUGH_EVIDENCE,
+}
 
 
 def sample(
-    target: Annotated[str, typer.Argument(help="stamp://host:port, where `calldrill reflect` (or a router) answers.")],
+    targets: Annotated[
+        list[str], typer.Argument(metavar="TARGET…", help="stamp://host:port, stun:host, turn:host, turns:host.")
+    ],
     interval_ms: Annotated[float, typer.Option("--interval", help="Time between packets, in ms.")] = 20.0,
     duration_s: Annotated[float, typer.Option("--duration", help="Length of the train, in seconds.")] = 10.0,
-    size_bytes: Annotated[int, typer.Option("--size", help="UDP payload of each packet, both ways, in bytes.")] = 172,
+    size_bytes: Annotated[int, typer.Option("--size", help="Payload of each packet, in bytes (stun: has 20).")] = 172,
+    streams: Annotated[int, typer.Option(help="Streams at once to each target.")] = 1,
+    spurts: Annotated[bool, typer.Option("--spurts", help="Talk and pause like a person (ITU-T P.59).")] = False,
+    dscp: Annotated[int | None, typer.Option(help="Mark packets with this DSCP; 46 is voice.")] = None,
+    fallbacks: Annotated[
+        bool, typer.Option("--fallbacks", help="Sample a TURN server over UDP, TCP and TLS at once.")
+    ] = False,
+    buffer_ms: Annotated[float, typer.Option("--buffer", help="Depth of the jitter buffer assumed, in ms.")] = 60.0,
+    codec: Annotated[str, typer.Option(help="Codec assumed for the MOS estimate: opus, g711, g711-bare.")] = "opus",
+    one_clock: Annotated[
+        bool, typer.Option("--one-clock", help="Both ends are on one machine: believe one-way delays.")
+    ] = False,
+    username: Annotated[
+        str | None, typer.Option(envvar="CALLDRILL_TURN_USERNAME", help="TURN user, or expiry:user.")
+    ] = None,
+    password_file: Annotated[
+        Path | None, typer.Option(help="File with the TURN password (else: CALLDRILL_TURN_PASSWORD).", dir_okay=False)
+    ] = None,
+    ca_file: Annotated[
+        Path | None, typer.Option(help="PEM file of the CAs to trust, for turns:.", dir_okay=False)
+    ] = None,
+    key_file: Annotated[
+        Path | None, typer.Option(help="File with the key of authenticated STAMP (else: CALLDRILL_STAMP_KEY).")
+    ] = None,
     json_out: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+    plot: Annotated[Path | None, typer.Option(help="Draw the round trips into this SVG file.")] = None,
     record: Annotated[Path | None, typer.Option(help="Append samples and self-check to this samples.jsonl.")] = None,
 ) -> None:
-    """Sample a path with an isochronous train of packets."""
-    from probes.errors import BadInput  # noqa: PLC0415  this and what follows would slow down every other command
+    """Sample paths with isochronous trains of packets, as `calldrill sample stamp://host:8620 --duration 30`."""
+    from calldrill.credentials import stamp_key, turn_credentials  # noqa: PLC0415  this would slow every other command
+    from calldrill.sample_document import Voice, document_of  # noqa: PLC0415
+    from calldrill.sampling import sample_targets  # noqa: PLC0415
+    from probes.errors import BadInput  # noqa: PLC0415
     from probes.noise import noise_floor  # noqa: PLC0415
+    from probes.sample_target import Access  # noqa: PLC0415
     from probes.train import SamplePlan  # noqa: PLC0415
-    from probes.uri import parse_stamp_target  # noqa: PLC0415
 
-    plan = SamplePlan(interval_ms, duration_s, size_bytes, stream=target)
+    access = Access(turn_credentials(username, password_file), ca_file, stamp_key(key_file), one_clock)
+    plan = SamplePlan(interval_ms, duration_s, size_bytes, streams=streams, spurts=spurts, dscp=dscp)
+    voice = Voice(_codec(codec), _positive(buffer_ms, "--buffer"))
     try:
-        parsed = parse_stamp_target(target)
-        plan.check()
+        wanted = _targets(targets, plan, access, fallbacks)
+        recorder = _open(record)
+        floor = noise_floor()
+        outcomes = sample_targets(wanted, plan, access)
     except BadInput as error:
         raise InputError(str(error)) from None
-    recorder = _open(record)
-    floor = noise_floor(size_bytes)
-    result = _sample(parsed, plan)
+    if not any(outcome.samplings for outcome in outcomes):
+        raise RunError("; ".join(f"{outcome.target.text}: {outcome.trouble}" for outcome in outcomes))
+    document = document_of(outcomes, plan, voice, floor)
     if recorder is not None:
-        _keep(recorder, result, floor)
-    _tell(parsed, plan, result, floor, json_out)
-    sys.exit(_exit_code(result))
+        _keep(recorder, outcomes, floor)
+    if plot is not None:
+        _draw(plot, outcomes)
+    _tell(document, json_out)
+    sys.exit(EXITS[document.outcome])
 
 
-def _sample(target: "StampTarget", plan: "SamplePlan") -> "Sampling":
-    """Run the train; Ctrl-C ends it early and keeps what it has."""
-    from probes.sampler import sample as run  # noqa: PLC0415
+def _targets(texts: list[str], plan: "SamplePlan", access: "Access", with_fallbacks: bool) -> "list[Target]":
+    from probes.errors import BadInput  # noqa: PLC0415
+    from probes.sample_target import check, fallbacks, parse_target  # noqa: PLC0415
+    from probes.uri import IceUri  # noqa: PLC0415
 
-    stop = threading.Event()
-    before = signal.signal(signal.SIGINT, lambda *_: stop.set())
-    try:
-        return run(target.host, target.port, plan, stop)
-    except ConnectionRefusedError:
-        raise RunError(f"{target.text}: refused: nothing listens there; start `calldrill reflect`") from None
-    except OSError as error:
-        raise RunError(f"{target.text}: {error.strerror or error}") from None
-    finally:
-        signal.signal(signal.SIGINT, before)
+    parsed = [parse_target(text) for text in texts]
+    if with_fallbacks:
+        strangers = [target.text for target in parsed if not (isinstance(target, IceUri) and target.is_turn)]
+        if strangers:
+            raise BadInput(f"--fallbacks: {strangers[0]} is no TURN server (turn: or turns:)")
+        parsed = [way for target in parsed if isinstance(target, IceUri) for way in fallbacks(target)]
+    for target in parsed:
+        check(target, plan, access)
+    return list({target.text: target for target in parsed}.values())
+
+
+def _codec(name: str) -> str:
+    from measures.emodel import CODECS  # noqa: PLC0415
+
+    if name not in CODECS:
+        raise InputError(f"--codec {name}: it must be one of {', '.join(CODECS)}")
+    return name
+
+
+def _positive(value: float, option: str) -> float:
+    if not 0 < value <= 10_000:
+        raise InputError(f"{option} {value:g}: it must be above 0 and at most 10000")
+    return value
 
 
 def _open(record: Path | None) -> "Recorder | None":
@@ -83,103 +135,41 @@ def _open(record: Path | None) -> "Recorder | None":
         raise InputError(f"--record {record}: {error.strerror}") from None
 
 
-def _keep(recorder: "Recorder", result: "Sampling", floor: "NoiseFloor | None") -> None:
+def _keep(recorder: "Recorder", outcomes: "list[Outcome]", floor: "NoiseFloor | None") -> None:
     from measures.clock import Instant  # noqa: PLC0415
     from measures.record import Note  # noqa: PLC0415
 
     if floor is not None:
         recorder.add(Note(Instant.now().mono_ns, "info", "sampler", floor.sentence()))
-    for one in result.samples:
-        recorder.add(one)
-    recorder.add(result.selfcheck)
+    for sampling in (each for outcome in outcomes for each in outcome.samplings):
+        for one in sampling.samples:
+            recorder.add(one)
+        recorder.add(sampling.selfcheck)
     recorder.close()
 
 
-def _exit_code(result: "Sampling") -> int:
-    if result.interrupted:
-        return EXIT_INTERRUPTED
-    if not result.answered:
-        return EXIT_COULD_NOT_RUN
-    return EXIT_NOT_ENOUGH_EVIDENCE if result.selfcheck.generator_limited else EXIT_PASSED
+def _draw(path: Path, outcomes: "list[Outcome]") -> None:
+    from reports.harvest import harvest_of  # noqa: PLC0415  brings matplotlib
+    from reports.plots.ink import svg_of  # noqa: PLC0415
+    from reports.plots.sampler import ALT, figure  # noqa: PLC0415
+
+    samples = [sample for outcome in outcomes for each in outcome.samplings for sample in each.samples]
+    drawn = figure(harvest_of(samples))
+    if drawn is None:
+        return
+    svg = svg_of(drawn, "sampler", ALT).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+    try:
+        path.write_text(svg)
+    except OSError as error:
+        raise RunError(f"--plot {path}: {error.strerror}") from None
 
 
-def _tell(
-    target: "StampTarget", plan: "SamplePlan", result: "Sampling", floor: "NoiseFloor | None", json_out: bool
-) -> None:
-    from measures.distribution import Distribution  # noqa: PLC0415  brings scipy
-
-    rtts = [each / 1e6 for one in result.samples if (each := one.rtt_ns) is not None]
-    rtt = Distribution.of("sample_rtt", "ms", rtts, lost=result.loss.total)
-    if json_out:
-        sys.stdout.write(_document(target, plan, result, floor, rtt))
-    else:
-        sys.stdout.write("\n".join([*_lines(result, floor, rtt), _verdict(target, result, floor, rtt), ""]))
-
-
-def _document(
-    target: "StampTarget", plan: "SamplePlan", result: "Sampling", floor: "NoiseFloor | None", rtt: "Distribution"
-) -> str:
+def _tell(document: "SampleDocument", json_out: bool) -> None:
     import msgspec  # noqa: PLC0415
 
-    from measures.jitter import interarrival_jitter_ms, reordered  # noqa: PLC0415
+    from calldrill.sample_text import print_document  # noqa: PLC0415
 
-    document: dict[str, Any] = {
-        "schema_version": SCHEMA_VERSION,
-        "kind": "sample",
-        "target": target.text,
-        "plan": plan,
-        "interrupted": result.interrupted,
-        "answered": result.answered,
-        "sent": len(result.samples),
-        "received": rtt.n,
-        "rtt_ms": rtt,
-        "jitter_ms": interarrival_jitter_ms(result.samples),
-        "loss": result.loss,
-        "reordered": reordered(result.samples),
-        "duplicates": sum(one.duplicates for one in result.samples),
-        "reflector_counts": result.stateful,
-        "kernel_stamps": result.kernel_stamps,
-        "clock_steps": result.clock_steps,
-        "timer_error_p50_ms": result.timer_error_p50_ms,
-        "noise_floor": floor,
-        "selfcheck": result.selfcheck,
-    }
-    return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
-
-
-def _lines(result: "Sampling", floor: "NoiseFloor | None", rtt: "Distribution") -> list[str]:
-    from measures.jitter import interarrival_jitter_ms, reordered  # noqa: PLC0415
-
-    loss, check = result.loss, result.selfcheck
-    jitter = interarrival_jitter_ms(result.samples)
-    error = f"p50 {_figure(result.timer_error_p50_ms)} ms, p99 {_figure(check.timer_error_p99_ms)} ms"
-    return [
-        "RTT ms    " + "  ".join(_quantile(rtt, name) for name in ("min", "p50", "p95", "p99", "max")),
-        f"jitter    {_figure(jitter)} ms (RFC 3550)",
-        f"loss      {loss.total} of {len(result.samples)}: {loss.up} up, {loss.down} down, {loss.unknown} unknown",
-        f"order     {reordered(result.samples)} reordered, {sum(one.duplicates for one in result.samples)} duplicates",
-        f"sampler   timer error {error}, {check.sends_missed} of {check.sends_due} sends missed",
-        f"floor     {floor.sentence() if floor else 'not measured: loopback carries nothing here'}",
-    ]
-
-
-def _quantile(rtt: "Distribution", name: str) -> str:
-    text = f"{name} {_figure(getattr(rtt, name))}"
-    if name not in rtt.ci95:
-        return text
-    low, high = rtt.ci95[name]
-    return f"{text} [{_figure(low)}, {_figure(high)}]"
-
-
-def _figure(value: float | None) -> str:
-    return "?" if value is None else f"{value:.3f}"
-
-
-def _verdict(target: "StampTarget", result: "Sampling", floor: "NoiseFloor | None", rtt: "Distribution") -> str:
-    if not result.answered:
-        return f"{target.text} never answered: check the address, that a reflector runs there, and firewalls."
-    if result.selfcheck.generator_limited:
-        return f"This machine could not keep the pace ({result.selfcheck.reason}): these figures prove nothing."
-    below = floor is not None and rtt.p50 is not None and rtt.p50 <= floor.p95_ms
-    note = " The round trip is at the sampler's own noise floor." if below else ""
-    return f"{rtt.n} of {len(result.samples)} packets came back.{note}"
+    if json_out:
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n")
+    else:
+        print_document(document)

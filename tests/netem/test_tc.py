@@ -83,6 +83,13 @@ def test_a_table_cannot_be_cleared_so_the_qdisc_is_made_anew():
     assert change_lines("d", None, normal)[0].startswith("qdisc add dev d root handle 1: netem ")
     assert [line.split()[1] for line in change_lines("d", normal, outage_of(normal))] == ["change"]
     assert [line.split()[1] for line in change_lines("d", normal, uniform)] == ["del", "add"]
+    assert [line.split()[1] for line in change_lines("d", uniform, replace(uniform, jitter_ms=7))] == ["change"]
+
+
+def test_a_table_outlives_an_impairment_without_jitter():
+    quiet = Impairment(delay_ms=20)
+    uniform = Impairment(delay_ms=20, jitter_ms=5, distribution="uniform")
+    assert [line.split()[1] for line in change_lines("d", quiet, uniform)] == ["del", "add"]
 
 
 def test_an_outage_loses_everything_and_changes_nothing_else():

@@ -85,11 +85,13 @@ def test_sample_prints_one_document_and_appends_records(tmp_path: Path) -> None:
         code, out, _ = _run("sample", target, "--duration", 0.5, "--interval", 10, "--json", "--record", record)
     document = json.loads(out)
     assert code in (0, 3), document
-    assert document["rtt_ms"]["n"] == document["received"] == document["sent"]
-    assert document["loss"] == {"up": 0, "down": 0, "unknown": 0}
+    (result,) = document["results"]
+    figures = result["figures"]
+    assert figures["round_trip"]["delay_ms"]["n"] == figures["received"] == figures["sent"]
+    assert result["loss"] == {"up": 0, "down": 0, "unknown": 0}
     with record.open("rb") as lines:
         kinds = [type(one) for one in decode_records(lines)]
-    assert kinds == [Note, *[Sample] * document["sent"], SelfCheck]
+    assert kinds == [Note, *[Sample] * figures["sent"], SelfCheck]
 
 
 def test_sample_of_a_closed_port_could_not_run() -> None:
@@ -171,8 +173,9 @@ def test_the_program_samples_what_the_program_reflects(tmp_path: Path) -> None:
     document = json.loads(done.stdout)
     assert done.returncode in (0, 3), done.stderr
     assert document["plan"]["size_bytes"] == 200
-    assert document["sent"] + document["selfcheck"]["sends_missed"] == 50
-    assert record.read_text().count('"kind":"sample"') == document["sent"]
+    (result,) = document["results"]
+    assert result["figures"]["sent"] + result["selfcheck"]["sends_missed"] == 50
+    assert record.read_text().count('"kind":"sample"') == result["figures"]["sent"]
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,14 @@ def test_stopping_keeps_what_was_sampled() -> None:
 
 @pytest.mark.parametrize(
     "plan",
-    [SamplePlan(0.0), SamplePlan(20, 0), SamplePlan(20, 1, 45), SamplePlan(float("nan")), SamplePlan(20, float("inf"))],
+    [
+        SamplePlan(0.0),
+        SamplePlan(20, 0),
+        SamplePlan(float("nan")),
+        SamplePlan(20, float("inf")),
+        SamplePlan(streams=0),
+        SamplePlan(dscp=64),
+    ],
 )
 def test_impossible_plans_are_refused(plan: SamplePlan) -> None:
     with pytest.raises(BadInput):
