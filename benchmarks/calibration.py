@@ -18,9 +18,9 @@ from measures.distribution import proportion_interval
 from measures.network import BurstyLoss, Impairment, Profile, RandomLoss
 from measures.sample import Sample
 from measures.train_figures import TrainFigures, Way
+from netem.loss import mean_loss
 from netem.prediction import cross
 from netem.profiles import PROFILES
-from netem.tc import mean_loss
 
 SIZE_BYTES = 56  # with its headers 98 bytes, the packet that the prediction reckons with
 SIMULATED_TRAINS = 60
