@@ -133,7 +133,7 @@ def _judge_counter(threshold: Threshold, seen: Observations) -> Verdict:
 def _fact(aggregate: str, seen: Observations) -> float | None:
     if aggregate == "count":
         return float(len(seen.values))
-    if not seen.values:
+    if len(seen.values) == 0:
         return None
     if aggregate == "min":
         return float(min(seen.values))

@@ -15,8 +15,8 @@ import numpy as np
 
 from measures.metric import METRICS
 from measures.verdict import Observations
-from reports.folder import RECORDS_FILE, read_records, read_run, write_whole
-from reports.harvest import Plan, harvest_of
+from reports.folder import RECORDS_FILE, read_run, write_whole
+from reports.harvest import Plan, read_harvest
 from reports.observations import observations
 
 FIGURES_FILE = "figures.npz"
@@ -72,4 +72,4 @@ def _kept(folder: Path) -> dict[str, Observations] | None:
 
 def _made(folder: Path) -> dict[str, Observations]:
     run = read_run(folder)
-    return observations(harvest_of(read_records(folder), Plan.of(run)))
+    return observations(read_harvest(folder, Plan.of(run)))

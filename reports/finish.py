@@ -10,8 +10,8 @@ from pathlib import Path
 from measures.clock import Instant
 from measures.run import Run, Status
 from reports.figures import keep_figures
-from reports.folder import read_records, read_run, write_run, write_whole
-from reports.harvest import Plan, harvest_of
+from reports.folder import read_run, write_run, write_whole
+from reports.harvest import Plan, read_harvest
 from reports.judge import judge_run
 from reports.junit import junit
 from reports.observations import observations
@@ -30,7 +30,7 @@ def finish(folder: Path, status: Status, ended: Instant | None) -> Run:
     check that is none, and `OSError` where a file cannot be written.
     """
     begun = replace(read_run(folder), status=status, ended=ended)
-    harvest = harvest_of(read_records(folder), Plan.of(begun))
+    harvest = read_harvest(folder, Plan.of(begun))
     seen = observations(harvest)
     run = judge_run(begun, harvest, seen)
     write_run(folder, run)

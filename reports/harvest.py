@@ -4,8 +4,11 @@ Records come from several processes and in any order within a kind; here they ar
 that everything made from them depends on what happened and not on who wrote first.
 """
 
-from collections.abc import Iterable
+import gc
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from measures.call import Call, CallEvent, CallQuality, Recovery
@@ -16,6 +19,9 @@ from measures.probe import ProbeResult
 from measures.record import BadLine, Note, Record
 from measures.run import Run
 from measures.sample import Sample
+from reports.folder import RECORDS_FILE
+from reports.stream import read_stream
+from reports.trains import Train, TrainBuilder
 
 # How long after a fault media may still arrive: what was under way, and what the far end buffered.
 FAULT_REACH_NS = 2 * NS_PER_S
@@ -51,12 +57,15 @@ def _whole(value: object) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Harvest:
-    """Everything the raw records of a run say, each kind in the order of time."""
+    """Everything the raw records of a run say, each kind in the order of time.
+
+    ``zero_ns`` is the zero of the time axes: the first call's due time, or else the first record's.
+    """
 
     calls: tuple[Call, ...] = ()
     events: tuple[CallEvent, ...] = ()
     quality: tuple[CallQuality, ...] = ()
-    samples: tuple[Sample, ...] = ()
+    trains: tuple[Train, ...] = ()
     probes: tuple[ProbeResult, ...] = ()
     memory: tuple[MemorySample, ...] = ()
     network: tuple[NetworkEvent, ...] = ()
@@ -65,6 +74,7 @@ class Harvest:
     notes: tuple[Note, ...] = ()
     bad_lines: tuple[BadLine, ...] = ()
     plan: Plan = field(default_factory=Plan)
+    zero_ns: int = field(init=False, default=0)
 
     @property
     def calls_unrecorded(self) -> int:
@@ -76,13 +86,14 @@ class Harvest:
         """When the first call was due: the zero of every time axis of a run with calls."""
         return self.calls[0].due_ns if self.calls else None
 
-    @property
-    def zero_ns(self) -> int:
-        """The zero of the time axes: the first call's due time, or else the sampler's start, or the first record."""
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "zero_ns", self._zero_ns())
+
+    def _zero_ns(self) -> int:
         starts = (
             [call.due_ns for call in self.calls]
             or [event.at_ns for event in self.events]
-            or [sample.due_ns for sample in self.samples]
+            or [int(train.due_ns.min()) for train in self.trains]
             or [sample.at_ns for sample in self.memory]
             or [event.commanded_ns for event in self.network]
         )
@@ -98,11 +109,15 @@ class Harvest:
         return next((event.name for event in reversed(faults) if event.commanded_ns in near), "")
 
 
-def harvest_of(records: Iterable[Record | BadLine], plan: Plan | None = None) -> Harvest:
-    """Sort ``records`` by kind and time."""
+def harvest_of(
+    records: Iterable[Record | BadLine], plan: Plan | None = None, trains: TrainBuilder | None = None
+) -> Harvest:
+    """Sort ``records`` by kind and time. Packets among them join those that are in ``trains`` by then."""
     sheaves: dict[type, list[Any]] = {}
     for record in records:
         sheaves.setdefault(type(record), []).append(record)
+    builder = trains or TrainBuilder()
+    builder.add(sheaves.get(Sample, []))
 
     def sheaf(kind: type, *keys: str) -> tuple[Any, ...]:
         return tuple(sorted(sheaves.get(kind, ()), key=lambda record: [getattr(record, key) for key in keys]))
@@ -111,7 +126,7 @@ def harvest_of(records: Iterable[Record | BadLine], plan: Plan | None = None) ->
         calls=sheaf(Call, "due_ns", "id"),
         events=sheaf(CallEvent, "at_ns"),
         quality=sheaf(CallQuality, "at_ns"),
-        samples=sheaf(Sample, "due_ns", "stream", "seq"),
+        trains=builder.trains(),
         probes=sheaf(ProbeResult, "started_ns"),
         memory=sheaf(MemorySample, "at_ns"),
         network=sheaf(NetworkEvent, "commanded_ns"),
@@ -121,3 +136,22 @@ def harvest_of(records: Iterable[Record | BadLine], plan: Plan | None = None) ->
         bad_lines=sheaf(BadLine, "number"),
         plan=plan or Plan(),
     )
+
+
+def read_harvest(folder: Path, plan: Plan | None = None) -> Harvest:
+    """Everything that can be read of a run folder's records. Raises `OSError` where the file cannot be read at all."""
+    trains = TrainBuilder()
+    with _no_rubbish():
+        return harvest_of(read_stream(folder / RECORDS_FILE, trains), plan, trains)
+
+
+@contextmanager
+def _no_rubbish() -> Iterator[None]:
+    """Records hold no circles: looking for them again and again takes a third of the time of reading."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

@@ -71,7 +71,7 @@ def thresholds(drill: dict[str, Any]) -> list[Threshold]:
 
 
 def _distributions(seen: Mapping[str, Observations]) -> tuple[Distribution, ...]:
-    trends = [declared for declared in METRICS.values() if declared.kind == "trend" and seen[declared.name].values]
+    trends = [declared for declared in METRICS.values() if declared.kind == "trend" and len(seen[declared.name].values)]
     return tuple(
         Distribution.of(declared.name, declared.unit, seen[declared.name].values, seen[declared.name].missing)
         for declared in trends

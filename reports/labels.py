@@ -68,7 +68,7 @@ def _by_target(harvest: Harvest, value: str) -> Harvest:
 
 
 def _by_stream(harvest: Harvest, value: str) -> Harvest:
-    return replace(harvest, samples=tuple(sample for sample in harvest.samples if sample.stream == value))
+    return replace(harvest, trains=tuple(train for train in harvest.trains if train.stream == value))
 
 
 _NARROW = {

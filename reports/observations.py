@@ -10,14 +10,15 @@ What should be there and is not counts as missing, and each figure says what tha
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import cast
+
+import numpy as np
 
 from measures.call import Call, Recovery, Turn
-from measures.clock import NS_PER_MS, ms
+from measures.clock import ms
 from measures.host import MemorySample
-from measures.jitter import interarrival_jitter_ms, reordered
 from measures.metric import METRICS
 from measures.probe import ProbeResult
-from measures.sample import Sample
 from measures.verdict import Observations
 from reports.harvest import Harvest
 
@@ -175,41 +176,29 @@ def relay_rtt_ms(probe: ProbeResult) -> float | None:
     return next((figure.value for figure in probe.measurements if figure.name == "relay_rtt_ms"), None)
 
 
-def is_lost(sample: Sample) -> bool:
-    """Sent, and never answered."""
-    return sample.sent_ns is not None and sample.received_ns is None
-
-
-def rtt_ms(sample: Sample) -> float | None:
-    """The sampler's round trip in milliseconds, or None."""
-    return None if sample.rtt_ns is None else sample.rtt_ns / NS_PER_MS
+def _sample_rtt(harvest: Harvest) -> Observations:
+    every = [train.back_ms for train in harvest.trains]
+    values = np.concatenate(every) if every else np.empty(0)
+    return Observations(values=cast(Sequence[float], values), missing=sum(map(len, harvest.trains)) - len(values))
 
 
 def _sample_loss(harvest: Harvest) -> Observations:
     """A packet the generator never sent was no trial: it is missing."""
-    sent = [sample for sample in harvest.samples if sample.sent_ns is not None]
-    return Observations(successes=sum(map(is_lost, sent)), trials=len(sent), missing=len(harvest.samples) - len(sent))
-
-
-def streams(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
-    """The samples of each stream, in order of sequence number."""
-    found: dict[str, list[Sample]] = {}
-    for sample in sorted(samples, key=lambda sample: sample.seq):
-        found.setdefault(sample.stream, []).append(sample)
-    return found
+    sent = sum(int(train.sent.sum()) for train in harvest.trains)
+    lost = sum(int(train.lost.sum()) for train in harvest.trains)
+    return Observations(successes=lost, trials=sent, missing=sum(map(len, harvest.trains)) - sent)
 
 
 def _sample_jitter(harvest: Harvest) -> Observations:
     """Of several streams the worst: a gauge has one value."""
-    figures = [interarrival_jitter_ms(stream) for stream in streams(harvest.samples).values()]
+    figures = [train.jitter_ms for train in harvest.trains]
     known = [figure for figure in figures if figure is not None]
     return Observations(values=[max(known)] if known else [], missing=len(figures) - len(known))
 
 
 def _sample_reordered(harvest: Harvest) -> Observations:
-    replies = sum(sample.received_ns is not None for sample in harvest.samples)
-    late = sum(reordered(stream) for stream in streams(harvest.samples).values())
-    return Observations(successes=late, trials=replies)
+    replies = sum(len(train.back_ms) for train in harvest.trains)
+    return Observations(successes=sum(train.reordered for train in harvest.trains), trials=replies)
 
 
 def _rtp_loss(harvest: Harvest) -> Observations:
@@ -264,7 +253,7 @@ _OBSERVERS: dict[str, Callable[[Harvest], Observations]] = {
     "reconnect_attempts": lambda h: trend(float(len(r.attempts)) for _, r in _recoveries(h)),
     "probes_failed": lambda h: counter(probe.outcome != "ok" for probe in h.probes),
     "probe_relay_rtt": lambda h: trend(relay_rtt_ms(probe) for probe in h.probes if probe.probe == "turn"),
-    "sample_rtt": lambda h: trend(rtt_ms(sample) for sample in h.samples),
+    "sample_rtt": _sample_rtt,
     "sample_jitter": _sample_jitter,
     "sample_loss": _sample_loss,
     "sample_reordered": _sample_reordered,

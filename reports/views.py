@@ -97,7 +97,7 @@ def tiles(harvest: Harvest) -> list[Tile]:
     made += [
         _trend_tile(label, name, aggregate, seen[name])
         for label, name, aggregate in _TREND_TILES
-        if seen[name].values or seen[name].missing
+        if len(seen[name].values) or seen[name].missing
     ]
     if seen["sample_loss"].trials:
         loss = seen["sample_loss"]

@@ -31,7 +31,7 @@ class Picture:
 def pictures(run: Run, harvest: Harvest) -> dict[str, Picture]:
     """Every figure that there is something for, by name."""
     drawings = {
-        "sampler": (sampler.figure(harvest), sampler.ALT, sampler.CAPTION),
+        "sampler": (sampler.figure(harvest), sampler.ALT, sampler.caption(harvest)),
         "calls": (calls.figure(harvest), calls.ALT, calls.caption(harvest)),
         "recoveries": (recoveries.figure(run, harvest), recoveries.ALT, recoveries.caption(harvest)),
         "memory": (memory.figure(harvest), memory.ALT, memory.CAPTION),

@@ -3,11 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 
 from measures.clock import NS_PER_S
 from reports.harvest import Harvest
 from reports.plots.ink import NETWORK
+from reports.trains import Floats
 
 XLABEL = "seconds since the first call was due"
 XLABEL_NO_CALLS = "seconds since the first record"
@@ -26,6 +29,11 @@ class Span:
 def seconds(harvest: Harvest, at_ns: int) -> float:
     """A moment on the run's time axis."""
     return (at_ns - harvest.zero_ns) / NS_PER_S
+
+
+def seconds_of(harvest: Harvest, moments_ns: npt.NDArray[np.int64]) -> Floats:
+    """Many moments on the run's time axis."""
+    return (moments_ns - harvest.zero_ns) / NS_PER_S
 
 
 def xlabel(harvest: Harvest) -> str:
