@@ -151,10 +151,10 @@ def _one_node(results: Results) -> str:
 
 
 def _one_cause(results: Results) -> str:
-    causes = {(result.cause, result.mend) for result in results}
+    causes = {result.cause_id for result in results}
     if len(results) < 2 or len(_failed(results)) < len(results) or len(causes) > 1:
         return ""
-    return f"None of {len(results)} work, all for one cause: {results[0].cause}: {results[0].mend}."
+    return f"None of {len(results)} work, all for the same reason: {results[0].cause}: {results[0].mend}."
 
 
 def _only_stun(results: Results) -> str:

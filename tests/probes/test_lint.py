@@ -68,8 +68,10 @@ def test_a_remark_says_where_and_by_whom_and_shows_no_credential() -> None:
 
 _URLS = st.lists(
     st.sampled_from(
-        "stun:a stun:b:19302 stuns:a turn:a turn:b?transport=tcp turn:c?transport=TCP turns:a"
-        " turns:b:443?transport=tcp turns:c?transport=udp turn:d:80?transport=udp".split()
+        [
+            *("stun:a", "stun:b:19302", "stuns:a", "turn:a", "turn:b?transport=tcp", "turn:c?transport=TCP"),
+            *("turns:a", "turns:b:443?transport=tcp", "turns:c?transport=udp", "turn:d:80?transport=udp"),
+        ]
     ),
     max_size=5,
 )
