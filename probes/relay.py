@@ -26,6 +26,7 @@ from probes.attributes import Address
 from probes.errors import MalformedMessage
 from probes.leg import Leg
 from probes.stamp import BASE_BYTES, ReflectorPacket, SenderPacket
+from probes.stamp_tlv import HEADER_BYTES, sender_tail
 
 CHANNEL = 0x4001
 GRACE_S = 1.0
@@ -118,11 +119,12 @@ async def relay_to_self(
 
 async def relay_to_peer(leg: Leg, peer: Address, shape: Shape) -> RelayTrain:
     """To a STAMP reflector and back, by Send and Data indications."""
-    size = max(shape.payload_bytes, BASE_BYTES + 4) if shape.payload_bytes != BASE_BYTES else BASE_BYTES
+    room = max(shape.payload_bytes - BASE_BYTES, HEADER_BYTES)
     session = int.from_bytes(os.urandom(2), "big")
 
     def payload(n: int) -> bytes:
-        return SenderPacket(seq=n, sent_ns=time.time_ns(), ssid=session).encode(size)
+        packet = SenderPacket(seq=n, sent_ns=time.time_ns(), ssid=session)
+        return packet.encode() + sender_tail(room, n, None, None)
 
     def number(data: bytes) -> int | None:
         try:
