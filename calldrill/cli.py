@@ -25,6 +25,7 @@ COMMANDS = {
     "reflect": "The far end for samples.",
     "report": "Remake the report of a run from its folder alone.",
     "compare": "Compare two runs: what got worse, what got better, what cannot be told.",
+    "netem": "Impairments: list, predict what a call would feel, verify with real packets.",
     "agent": "Run the embedded voice agent.",
     "drills": "List the built-in drills.",
 }
@@ -39,7 +40,11 @@ def build(names: list[str]) -> typer.Typer:
     app.callback()(lambda: None)
     for name in names:
         module = importlib.import_module(f"calldrill.commands.{name}")
-        app.command(name, help=COMMANDS[name])(getattr(module, name))
+        command = getattr(module, name)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name, help=COMMANDS[name])
+        else:
+            app.command(name, help=COMMANDS[name])(command)
     return app
 
 

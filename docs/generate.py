@@ -21,8 +21,6 @@ from measures.network import BurstyLoss
 from measures.preset import PRESETS
 from netem.loss import mean_loss
 from netem.profiles import PROFILES
-from probes.causes import CAUSES
-from probes.lint import RULES
 from probes.nat import CLASSIC, FILTERING, MAPPING
 from probes.nat_pairs import KINDS, pairs
 from rtc import liveness
@@ -111,7 +109,7 @@ def profiles() -> str:
         " network.\n\n"
         + table(["profile", "direction", "delay ms", "jitter ms", "rate kbit/s", "loss", "source"], rows)
         + "\nBesides these, `errant:FILE#ROW` reads a row of ERRANT's `profiles.csv`, and `mahimahi:UP,DOWN` two"
-        " capacity traces of mahimahi. `calldrill netem show PROFILE` tells what a call over it would feel.\n"
+        " capacity traces of mahimahi. `calldrill netem predict PROFILE` tells what a call over it would feel.\n"
     )
 
 
@@ -144,19 +142,6 @@ def nat() -> str:
         + table(["the other address sees the same", "its other port sees the same as it", "mapping"], mapping)
         + "\n## Filtering\n\nWhich answers came in; any other pattern contradicts itself and is inconclusive.\n\n"
         + table(["from another address and port", "from another port", "from another address", "filtering"], filtering)
-    )
-
-
-def causes() -> str:
-    """What a probe can name as the cause, and what the linter looks for."""
-    rows = [[f"`{name}`", c.text, c.owner, c.mend, c.shown] for name, c in CAUSES.items()]
-    rules = [[f"`{rule.id}`", rule.level, rule.client, rule.text] for rule in RULES]
-    return (
-        "# Causes\n\nEvery failed row of `calldrill probe` names one of these: what it is, whose it is, and what mends"
-        " it.\nWords in braces are filled in. In JSON the name is `cause_id`.\n\n"
-        + table(["name", "what is said", "owner", "mend", "how it shows"], rows)
-        + "\n## The linter of iceServers\n\n*refused*: the list as a whole does not work there. *skipped*: the URL is"
-        " never used there, and nobody says so.\n\n" + table(["rule", "level", "by", "what is said"], rules)
     )
 
 
@@ -230,7 +215,6 @@ PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands,
     "socketio.md": socketio,
     "nat.md": nat,
-    "causes.md": causes,
 }
 
 

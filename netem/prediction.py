@@ -66,16 +66,26 @@ def predict(up: Impairment, down: Impairment, count: int, spacing_ms: float, see
     )
 
 
-def cross(arrivals: Times, impairment: Impairment, random: np.random.Generator) -> Times:
-    """When packets leave one direction; rows are trains, columns packets in order, infinity means lost."""
-    lost = ~np.isfinite(arrivals) | _losses(impairment, _shape(arrivals), random)
-    delays = np.maximum(impairment.delay_ms + _jitter(impairment, _shape(arrivals), random), 0.0)
-    if impairment.reorder_pct:
-        delays[random.random(arrivals.shape) < impairment.reorder_pct / 100] = 0.0
+def cross(
+    arrivals: Times,
+    impairment: Impairment,
+    random: np.random.Generator,
+    packet_bytes: int = PACKET_BYTES,
+    fatal: float = 1.0,
+) -> Times:
+    """When packets leave one direction; rows are trains, columns packets in order, infinity means lost.
+
+    Of a packet that is duplicated it is the first copy. ``fatal`` is the share of flipped bits that lose their packet.
+    """
+    lost = ~np.isfinite(arrivals) | _losses(impairment, _shape(arrivals), random, fatal)
+    delays = _delays(impairment, _shape(arrivals), random)
+    if impairment.duplicate_pct:
+        twice = random.random(arrivals.shape) < impairment.duplicate_pct / 100
+        delays = np.where(twice, np.minimum(delays, _delays(impairment, _shape(arrivals), random)), delays)
     rate = rate_kbit(impairment)
     if not rate:
         return np.where(lost, np.inf, arrivals + delays)
-    return _in_order(arrivals, delays, lost, serialisation_ms=PACKET_BYTES * 8 / rate)
+    return _in_order(arrivals, delays, lost, serialisation_ms=packet_bytes * 8 / rate)
 
 
 def binomial_interval(n: int, p: float, alpha: float = ALPHA) -> Interval:
@@ -104,16 +114,29 @@ def _in_order(arrivals: Times, delays: Times, lost: Flags, serialisation_ms: flo
     return out
 
 
+def _delays(impairment: Impairment, shape: tuple[int, int], random: np.random.Generator) -> Times:
+    delays = np.maximum(impairment.delay_ms + _jitter(impairment, shape, random), 0.0)
+    if impairment.reorder_pct:
+        delays[random.random(shape) < impairment.reorder_pct / 100] = 0.0
+    return delays
+
+
 def _jitter(impairment: Impairment, shape: tuple[int, int], random: np.random.Generator) -> Times:
     if not impairment.jitter_ms:
         return np.zeros(shape)
     return impairment.jitter_ms * deviates(impairment.distribution, shape, random)
 
 
-def _losses(impairment: Impairment, shape: tuple[int, int], random: np.random.Generator) -> Flags:
-    # One flipped bit in such a small packet breaks a checksum nearly always.
-    corrupted: Flags = random.random(shape) < impairment.corrupt_pct / 100
-    return corrupted | chain(impairment.loss).lost(shape, random)
+def _losses(impairment: Impairment, shape: tuple[int, int], random: np.random.Generator, fatal: float) -> Flags:
+    model = chain(impairment.loss)
+    lost = model.lost(shape, random)
+    if impairment.duplicate_pct:
+        # The model is asked once for the packet and, if it passed, once for its copy; a loss of a packet that was
+        # to be sent twice takes one of the two away.
+        lost &= random.random(shape) >= impairment.duplicate_pct / 100
+    # In a packet as small as an echo one flipped bit breaks a checksum nearly always.
+    corrupted: Flags = random.random(shape) < fatal * impairment.corrupt_pct / 100
+    return corrupted | lost
 
 
 def _lost(up: Impairment, down: Impairment, count: int, simulated: Times) -> Interval:
