@@ -4,7 +4,8 @@ import sys
 
 import uvicorn
 
-from agent.app import Agent, create_app
+from agent.app import create_app
+from agent.running import Agent
 from agent.settings import SettingsError, from_environment
 
 

@@ -26,16 +26,16 @@ STREAM_GAP_NS = 1_500_000_000
 
 
 class LiveCall:
-    """One call. ``on_end`` is called once, when the peer is gone for good."""
+    """One call. ``on_change`` is called at each change of its state."""
 
     def __init__(
         self, session: Session, stages: Stages, host: str, clock: FrameClock, certificate: RTCCertificate,
-        on_end: Callable[["LiveCall"], None], faults: CallFaults = NO_FAULTS,
+        on_change: Callable[["LiveCall"], None], faults: CallFaults = NO_FAULTS,
     ) -> None:  # fmt: skip
         self.id = f"rtc_{secrets.token_hex(12)}"
         self.session, self.faults = session, faults
         self.state: State = "new"
-        self._on_end = on_end
+        self._on_change = on_change
         self._decoder: FrameDecoder | None = None
         self._last_packet_ns = 0
         self.conversation = Conversation(session, stages, lambda: self.peer.codec, self._send, faults)
@@ -56,7 +56,7 @@ class LiveCall:
         self.state = state
         if state in ("failed", "closed"):
             self.conversation.hang_up()
-            self._on_end(self)
+        self._on_change(self)
 
     def _on_packet(self, packet: RtpPacket) -> None:
         if packet.arrived_ns - self._last_packet_ns > STREAM_GAP_NS:
@@ -71,3 +71,4 @@ class LiveCall:
 
     def _send(self, event: Event) -> None:
         self.peer.send_message(json.dumps(event))
+        self.session.tell(event)

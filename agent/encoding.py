@@ -104,6 +104,32 @@ class G711Encoder:
         return tuple(octets[start : start + size] for start in range(0, whole, size))
 
 
+class Pcm16Encoder:
+    """16-bit little endian samples at another rate, which is what a socket carries."""
+
+    def __init__(self, rate_hz: int) -> None:
+        self._resampler = Resampler(SAMPLE_RATE, rate_hz)
+        self._size = rate_hz // 50 * 2
+        self._left = b""
+
+    def push(self, pcm: Pcm) -> Frames:
+        """The frames that are full now."""
+        return self._cut(self._resampler.push(pcm))
+
+    def flush(self) -> Frames:
+        """The last one, padded with silence."""
+        return self._cut(self._resampler.flush()) + self._cut(np.zeros(-len(self._left) % self._size // 2, np.int16))
+
+    def _cut(self, pcm: Pcm) -> Frames:
+        octets = self._left + pcm.astype("<i2").tobytes()
+        whole = len(octets) // self._size * self._size
+        self._left = octets[whole:]
+        return tuple(octets[start : start + self._size] for start in range(0, whole, self._size))
+
+
 def encoder_for(codec: str) -> Encoder:
-    """A fresh encoder for the codec of that name."""
-    return OpusEncoder() if codec == "opus" else G711Encoder(codec)
+    """A fresh encoder for the codec of that name; ``pcm16/24000`` is plain samples at that rate."""
+    name, _, rate = codec.partition("/")
+    if name == "pcm16":
+        return Pcm16Encoder(int(rate))
+    return OpusEncoder() if name == "opus" else G711Encoder(name)

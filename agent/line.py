@@ -1,22 +1,28 @@
 """What goes on in one session, for those who follow it over Socket.IO.
 
-A line is there while somebody is connected for the session. It takes what is typed, has it answered, and tells every
-connection of the session.
+A line is there while somebody is connected for the session. What is typed goes into the session's living call, by
+whatever transport, and is answered there; without a call it is a conversation in writing. Everything that is told in
+the session is told to all its connections, in order.
 """
 
 import asyncio
-import secrets
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from agent import protocol
+from agent import events
+from agent.conversation import Conversation
+from agent.events import Event
 from agent.history import Message
 from agent.protocol import Record
 from agent.sessions import Session
-from agent.stages import Usage
+from agent.socket_events import translated
+from rtc.codec import OPUS
 
 if TYPE_CHECKING:
-    from agent.app import Agent
+    from agent.running import Agent
+
+SETTLE_S = 30.0
 
 
 class Line:
@@ -25,54 +31,57 @@ class Line:
     def __init__(self, agent: "Agent", session: Session, tell: Callable[[Record], Awaitable[None]]) -> None:
         self.session = session
         self._agent, self._tell = agent, tell
-        self._replying: asyncio.Task[None] | None = None
+        self._in_writing = Conversation(session, agent.stages, lambda: OPUS, session.tell)
+        self._answered = asyncio.Event()
+        self._told: asyncio.Queue[Record] = asyncio.Queue()
+        self._teller = asyncio.ensure_future(self._run())
+        session.watchers.add(self._on_event)
 
-    async def written(self, text: str) -> str:
+    @property
+    def conversation(self) -> Conversation:
+        """Where what is typed goes."""
+        call = self._agent.switch.of(self.session)
+        return call.conversation if call is not None else self._in_writing
+
+    def written(self, text: str) -> str:
         """Something was typed: the id of its message. It is answered in the background."""
-        await self.interrupt()
-        message = Message(f"item_{secrets.token_hex(8)}", "user", text)
-        self.session.history.add(message)
-        await self._tell(protocol.Said(message.id, text))
-        self._replying = asyncio.ensure_future(self._reply(text))
+        conversation = self.conversation
+        conversation.interrupt("turn_detected")
+        message = Message(events.new_id("item"), "user", text)
+        conversation.written(message)
+        conversation.answer(text, False if conversation is self._in_writing else None)
         return message.id
 
-    async def _reply(self, heard: str) -> None:
-        response_id, said, status = f"resp_{secrets.token_hex(8)}", "", "cancelled"
-        await self._tell(protocol.ReplyStarted(response_id))
-        try:
-            async for piece in self._agent.stages.brain.reply(self.session, heard):
-                if isinstance(piece, Usage):
-                    continue
-                said += piece
-                await self._tell(protocol.ReplyDelta(response_id, piece))
-            status = "completed"
-        finally:
-            self.session.history.add(Message(f"item_{secrets.token_hex(8)}", "assistant", said))
-            await self._tell(
-                protocol.ReplyDone(response_id, said, "completed" if status == "completed" else "cancelled")
-            )
-
-    async def interrupt(self) -> bool:
+    def interrupt(self) -> bool:
         """Stop the answer; whether there was one."""
-        replying, self._replying = self._replying, None
-        if replying is None or replying.done():
-            return False
-        replying.cancel()
-        await asyncio.gather(replying, return_exceptions=True)
-        return True
+        conversation = self.conversation
+        busy = conversation.answering or conversation.speaking
+        conversation.interrupt("client_cancelled")
+        return busy
 
-    async def end_call(self) -> bool:
-        """End the session's call; whether there was one."""
-        call = self._agent.calls.get(self.session.call_id or "")
-        if call is None:
-            return False
-        await call.close()
-        await self._tell(protocol.CallEnded(call.id, "client"))
-        return True
+    def tell(self, record: Record) -> None:
+        """Tell all connections, after what was told before."""
+        self._told.put_nowait(record)
 
-    async def left(self, sid: str) -> None:
-        """A connection is gone."""
+    async def settle(self) -> None:
+        """Wait until an answer in writing is made, but not for long."""
+        if self._in_writing.answering:
+            self._answered.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._answered.wait(), SETTLE_S)
 
     async def close(self) -> None:
         """End what it has started."""
-        await self.interrupt()
+        self.session.watchers.discard(self._on_event)
+        await self._in_writing.close()
+        self._teller.cancel()
+
+    def _on_event(self, event: Event) -> None:
+        if event["type"] == "response.done":
+            self._answered.set()
+        for record in translated(event, self.session.call_id):
+            self.tell(record)
+
+    async def _run(self) -> None:
+        while True:
+            await self._tell(await self._told.get())

@@ -9,6 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from agent.history import History
 from agent.session_config import SessionConfig
@@ -29,6 +30,12 @@ class Session:
     facts: dict[str, str] = field(default_factory=dict)
     call_id: str | None = None
     config: SessionConfig = field(default_factory=SessionConfig)
+    watchers: set[Callable[[dict[str, Any]], None]] = field(default_factory=set)
+
+    def tell(self, event: dict[str, Any]) -> None:
+        """Pass an event of its call or its text on to whoever watches."""
+        for watcher in tuple(self.watchers):
+            watcher(event)
 
     def forget(self) -> None:
         """Everything that was said in it."""

@@ -30,6 +30,8 @@ class Settings:
     calls_max: int = 1000
     cors_origins: tuple[str, ...] = ()
     connections_per_address: int = 1000
+    intake_per_session: int = 100
+    intake_in_all: int = 1000
     activity: ActivityConfig = field(default_factory=ActivityConfig)
     voice: str = "en-us"
     models: Choice = field(default_factory=Choice)
@@ -47,6 +49,7 @@ def from_environment(environment: dict[str, str] | None = None) -> Settings:
         token_ttl_s=_number(env, "CALLDRILL_AGENT_TOKEN_TTL_S", 60, 1, 7200),
         session_ttl_s=_number(env, "CALLDRILL_AGENT_SESSION_TTL_S", 3600, 1, 86400),
         calls_max=_number(env, "CALLDRILL_AGENT_CALLS_MAX", 1000, 1, 100_000),
+        cors_origins=_list(env.get("CALLDRILL_AGENT_CORS_ORIGINS", "")),
         voice=env.get("CALLDRILL_AGENT_LANGUAGE", "en-us"),
         models=models.choose(env),
         faults=_faults(env.get("CALLDRILL_AGENT_FAULTS", "")),
@@ -69,3 +72,7 @@ def _number(env: dict[str, str], name: str, default: int, low: int, high: int) -
     if not low <= value <= high:
         raise SettingsError(f"{name}={value} is out of range; give a number from {low} to {high}")
     return value
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -25,12 +25,15 @@ from agent.line import Line
 from agent.packets import StrictPacket
 from agent.protocol import Problem, Record
 from agent.rate import Bucket
+from agent.refusal import Refusal
 from agent.sessions import Session
+from agent.socket_call import CHUNK_MS, BadChunkError, Format, SocketCall
 
 if TYPE_CHECKING:
-    from agent.app import Agent
+    from agent.running import Agent
 
 SWEEP_S = 2.0
+LOST = ("ping timeout", "transport close", "transport error")
 log = logging.getLogger("agent.socketio")
 log.setLevel(logging.WARNING)
 _quiet = logging.getLogger("agent.socketio.library")
@@ -54,6 +57,7 @@ class Connection:
     since_s: float
     bucket: Bucket
     session: Session | None = None
+    call: SocketCall | None = None
     strikes: int = 0
 
 
@@ -77,6 +81,7 @@ class SocketServer:
         self._connections: dict[str, Connection] = {}
         self._lines: dict[str, Line] = {}
         self._handshakes = _Handshakes()
+        self._retiring: set[asyncio.Task[None]] = set()
         self._sweeper: asyncio.Task[None] | None = None
         self.initialized = False
         origins = agent.settings.cors_origins
@@ -88,6 +93,12 @@ class SocketServer:
         self.sio.on("connect", self._on_connect)
         self.sio.on("disconnect", self._on_disconnect)
         self.sio.on("*", self._on_event)
+
+    def tell(self, session_id: str, record: Record) -> None:
+        """Tell all connections of a session."""
+        line = self._lines.get(session_id)
+        if line is not None:
+            line.tell(record)
 
     @property
     def connections(self) -> int:
@@ -112,6 +123,8 @@ class SocketServer:
 
     async def close(self) -> None:
         """End all lines and connections."""
+        for task in list(self._retiring):
+            task.cancel()
         for line in list(self._lines.values()):
             await line.close()
         for sid in list(self._connections):
@@ -147,13 +160,25 @@ class SocketServer:
         connection = self._connections.pop(sid, None)
         if connection is None or connection.session is None:
             return
-        line = self._lines.get(connection.session.id)
-        if line is not None:
-            await line.left(sid)
-        if not any(one.session is connection.session for one in self._connections.values()):
-            self._lines.pop(connection.session.id, None)
-            if line is not None:
-                await line.close()
+        if connection.call is not None and connection.call.state == "connected":
+            await self._agent.switch.end(connection.call, "lost" if reason in LOST else "hung_up")
+        if not self._is_followed(connection.session.id):
+            task = asyncio.ensure_future(self._retire(connection.session.id))
+            self._retiring.add(task)
+            task.add_done_callback(self._retiring.discard)
+
+    def _is_followed(self, session_id: str) -> bool:
+        return any(one.session is not None and one.session.id == session_id for one in self._connections.values())
+
+    async def _retire(self, session_id: str) -> None:
+        """Nobody follows the session any more: let it finish its answer, then close its line."""
+        line = self._lines.get(session_id)
+        if line is None:
+            return
+        await line.settle()
+        if not self._is_followed(session_id) and self._lines.get(session_id) is line:
+            del self._lines[session_id]
+            await line.close()
 
     async def _sweep(self) -> None:
         """Close what says nothing."""
@@ -236,19 +261,39 @@ class SocketServer:
         return self._lines[connection.session.id]
 
     async def _message(self, connection: Connection, asked: protocol.Message) -> Record:
-        return protocol.Taken(await self._line(connection).written(asked.text))
+        return protocol.Taken(self._line(connection).written(asked.text))
 
     async def _barge_in(self, connection: Connection, asked: protocol.BargeIn) -> Record:
-        return protocol.Stopped(await self._line(connection).interrupt())
+        return protocol.Stopped(self._line(connection).interrupt())
 
     async def _call_start(self, connection: Connection, asked: protocol.CallStart) -> Record:
-        raise Refused("server_error", "not_available", "calls over Socket.IO are not available yet")
+        assert connection.session is not None
+        form = Format(asked.codec, asked.sample_rate_hz if asked.codec == "pcm16" else 8000)
+        outlet = _Outlet(self.sio, connection.sid)
+        try:
+            call = await self._agent.place_socket(connection.session, form, outlet.send)
+        except Refusal as full:
+            raise Refused("server_error", full.code, str(full)) from None
+        connection.call = outlet.call = call
+        return protocol.Called(call.id, form.codec, form.rate_hz, CHUNK_MS)
 
     async def _call_end(self, connection: Connection, asked: protocol.CallEnd) -> Record:
-        return protocol.Ended(await self._line(connection).end_call())
+        assert connection.session is not None
+        call = self._agent.switch.of(connection.session)
+        if call is None:
+            return protocol.Ended(False)
+        await self._agent.switch.end(call, "hung_up")
+        return protocol.Ended(True)
 
     async def _audio_chunk(self, connection: Connection, asked: protocol.AudioChunk) -> Record:
-        raise Refused("invalid_request_error", "no_call", "send call_start first")
+        call = connection.call
+        if call is None or call.state != "connected":
+            raise Refused("invalid_request_error", "no_call", "send call_start first")
+        try:
+            return protocol.Heard(asked.seq, call.take(asked.seq, asked.audio))
+        except BadChunkError as bad:
+            kind = "rate_limit_error" if bad.code == "rate_limited" else "invalid_request_error"
+            raise Refused(kind, bad.code, str(bad), bad.param) from None
 
     async def _ping_measure(self, connection: Connection, asked: protocol.PingMeasure) -> Record:
         return protocol.Pong(asked.client_time_ms, time.time() * 1000)
@@ -276,6 +321,29 @@ _HANDLERS: dict[str, Callable[[SocketServer, Connection, Any], Awaitable[Record]
     "history": SocketServer._history,
     "history_clear": SocketServer._history_clear,
 }
+
+
+class _Outlet:
+    """The way of a call's sound to its connection: in order, acknowledged, on this server alone."""
+
+    def __init__(self, sio: socketio.AsyncServer, sid: str) -> None:
+        self._sio, self._sid = sio, sid
+        self._work: set[asyncio.Task[None]] = set()
+        self.call: SocketCall | None = None
+
+    def send(self, chunk: protocol.AgentAudio) -> None:
+        """Send one. Tasks run in the order they are made, and none of them waits before its packet is queued."""
+        task = asyncio.ensure_future(self._emit(protocol.write(chunk)))
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+
+    async def _emit(self, told: dict[str, Any]) -> None:
+        with contextlib.suppress(Exception):
+            await self._sio.emit("audio_chunk", told, to=self._sid, callback=self._acknowledged, ignore_queue=True)
+
+    def _acknowledged(self, *answer: object) -> None:
+        if self.call is not None:
+            self.call.acknowledged()
 
 
 def _address(environ: dict[str, Any]) -> str:

@@ -80,36 +80,17 @@ class Profile:
     synthetic: bool = False
 
 
-ActionKind = Literal["profile", "outage", "flap", "nat-rebind", "handover", "udp-block", "server-gone"]
-
-
-@dataclass(frozen=True, slots=True)
-class Anchor:
-    """A moment in a call: its ``count``-th event of that name, in call ``call`` or, if that is empty, in whichever."""
-
-    event: str
-    call: str = ""
-    count: int = 1
+ActionKind = Literal["profile", "outage", "nat-rebind"]
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkAction:
-    """One line of a timeline: ``at_s`` after the first call was due, or after the anchor, do ``kind``.
-
-    ``duration_s`` is how long it lasts; a handover is without any network meanwhile. A flap is down for ``down_s`` and
-    up for ``up_s`` in turn. ``to`` names the access that a handover goes to, ``site`` the site it all happens at
-    (empty: everywhere).
-    """
+    """One line of a timeline: at ``at_s`` after the first call was due, do ``kind`` (for ``duration_s``)."""
 
     at_s: float
     kind: ActionKind
     duration_s: float | None = None
     profile: str | None = None
-    site: str = ""
-    to: str | None = None
-    down_s: float | None = None
-    up_s: float | None = None
-    after: Anchor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +98,7 @@ class NetworkEvent:
     """A change of the network as it took hold.
 
     ``commanded_ns`` is when the command was sent, ``held_ns`` when it was confirmed; the truth lies between.
-    ``stage`` is ``begin``/``end`` for what lasts and ``point`` for what does not. ``site`` is empty for all sites.
+    ``stage`` is ``begin``/``end`` for what lasts and ``point`` for what does not.
     """
 
     name: str
@@ -125,7 +106,6 @@ class NetworkEvent:
     commanded_ns: int
     held_ns: int
     detail: str = ""
-    site: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,4 +150,3 @@ class LabProof:
     checks: tuple[ProofCheck, ...]
     passed: bool
     notes: tuple[str, ...] = field(default=())
-    site: str = ""

@@ -36,7 +36,6 @@ if [ "${1:-}" = test ]; then
     want stund stun-server
     want janus janus
     want socat socat
-    want tinyproxy tinyproxy
 fi
 
 [ -n "$need" ] || exit 0

@@ -1,10 +1,17 @@
 """The official JavaScript client of Socket.IO talks to the agent, by WebSocket alone and by polling."""
 
+import asyncio
+import base64
 from collections.abc import Iterator
 
 import httpx
+import numpy as np
 import pytest
 
+from agent.encoding import encoder_for
+from agent.socket_call import ChunkDecoder, Format
+from loadtest.conversation import clip
+from rtc.opus import Decoder, level_dbov
 from tests.agent.server import RunningAgent, running_agent
 from tests.interop.socket_clients import needs_node, node_clients
 from tests.waiting import until
@@ -80,3 +87,64 @@ async def test_refusals(agent: RunningAgent) -> None:
         for event, data, code, param in cases:
             error = (await late.asks(event, data))["error"]
             assert (error["code"], error["param"]) == (code, param)
+
+
+def _spoken(form: Format) -> list[bytes]:
+    """A spoken sentence as chunks of 40 ms."""
+    decoder, pcm = Decoder(), [np.zeros(0, np.int16)]
+    pcm += [decoder.decode(frame) for frame in clip("order")]
+    encoder = encoder_for(form.as_codec().name)
+    frames = [*encoder.push(np.concatenate([*pcm, np.zeros(48_000, np.int16)])), *encoder.flush()]
+    return [b"".join(frames[start : start + 2]) for start in range(0, len(frames), 2)]
+
+
+@pytest.mark.parametrize("form", [Format("pcm16", 16000), Format("pcma", 8000)], ids=lambda form: form.codec)
+async def test_a_spoken_conversation_and_barge_in(agent: RunningAgent, form: Format) -> None:
+    async with node_clients() as clients:
+        client = await clients.connect(agent.url, str(agent.secret()["value"]))
+        await client.gets("session")
+        assert (await client.asks("audio_chunk", {"seq": 0, "audio": {"base64": "AAAA"}}))["error"]["code"] == "no_call"
+        started = await client.asks("call_start", {"codec": form.codec, "sampleRateHz": form.rate_hz})
+        assert started["ok"]
+        assert started["sampleRateHz"] == form.rate_hz
+        for seq, chunk in enumerate(_spoken(form)):
+            audio = {"base64": base64.b64encode(chunk).decode()}
+            assert (await client.asks("audio_chunk", {"seq": seq, "audio": audio}))["missing"] == 0
+            await asyncio.sleep(0.02)
+        await client.gets("speech_started")
+        await client.gets("speech_stopped")
+        await client.gets("audio_chunk", 20)
+        chunks = client.events("audio_chunk")
+        assert [chunk["seq"] for chunk in chunks] == list(range(len(chunks)))
+        decoder = ChunkDecoder(form)
+        loudest = max(level_dbov(pcm) for chunk in chunks for pcm in decoder.push(chunk["audio"]))
+        assert loudest > -40, "the agent is heard"
+        assert (await client.asks("barge_in"))["cancelled"]
+        await client.gets("audio_cleared")
+        sent = len(client.events("audio_chunk"))
+        assert not (await client.asks("barge_in"))["cancelled"]
+        await asyncio.sleep(0.3)
+        assert len(client.events("audio_chunk")) <= sent + 1, "silence after the barge-in"
+        states = [state["state"] for state in client.events("state")]
+        assert states[:2] == ["connecting", "active"]
+        assert {"listening", "speaking"} <= set(states)
+        assert (await client.asks("call_end"))["ended"]
+        assert (await client.gets("call_ended")) == {"callId": started["callId"], "reason": "client"}
+
+
+async def test_a_session_has_one_call(agent: RunningAgent) -> None:
+    secret = str(agent.secret()["value"])
+    async with node_clients() as clients:
+        first, second = await clients.connect(agent.url, secret), await clients.connect(agent.url, secret)
+        await first.gets("session")
+        await second.gets("session")
+        earlier = await first.asks("call_start")
+        assert (await second.asks("call_start"))["ok"]
+        assert await first.gets("call_ended") == {"callId": earlier["callId"], "reason": "replaced"}
+        assert _active_calls(agent) == 1
+        await second.close()
+        await until(lambda: _active_calls(agent) == 0)
+
+
+def _active_calls(agent: RunningAgent) -> int:
+    return int(httpx.get(f"{agent.url}/api/metrics", trust_env=False).json()["sessions"]["activeCalls"])

@@ -1,0 +1,167 @@
+"""The running agent: its sessions, its calls, what it measures of itself."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import psutil
+from aiortc import RTCCertificate
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from agent import brain, models, telemetry
+from agent.call import LiveCall
+from agent.dashboard import MEMORY_EVERY_S, Dashboard
+from agent.faults import CallFaults, FaultPlan
+from agent.history import History
+from agent.latencies import Latencies
+from agent.ledger import Ledger
+from agent.limiter import Limiter
+from agent.protocol import AgentAudio
+from agent.refusal import Refusal
+from agent.sessions import Session, SessionStore, StoreFull
+from agent.settings import Settings
+from agent.socket_call import Format, SocketCall
+from agent.socket_server import SocketServer
+from agent.switch import AnyCall, CallsFull, Switch
+from agent.turn_watch import TurnWatch
+from rtc.errors import PeerError, RemoteProtocolError
+from rtc.frame_clock import FrameClock
+
+WARM_REPLIES = 8
+
+
+class Agent:
+    """The state of the running agent."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.clock = FrameClock()
+        self.stages = models.build(settings.models, settings.voice, settings.activity)
+        self.faults = FaultPlan(settings.faults)
+        self.sessions = SessionStore(settings.session_ttl_s, settings.sessions_max, self._new_history)
+        self._certificate = RTCCertificate.generateCertificate()
+        self.registry = CollectorRegistry()
+        self.ledger, self.latencies = Ledger(), Latencies()
+        self.dashboard = Dashboard(self.ledger, self.latencies)
+        self.telemetry = telemetry.Intake(self.registry, self.latencies, self.dashboard)
+        self.limiter = Limiter(settings.intake_per_session, settings.intake_in_all)
+        self.socket = SocketServer(self)
+        self.switch = Switch(settings.calls_max, self.ledger, self.socket.tell)
+        self._placed = Counter("calldrill_agent_calls", "Calls answered", registry=self.registry)
+        self._restarts = Counter("calldrill_agent_ice_restarts", "ICE restarts answered", registry=self.registry)
+        self._gauges()
+        self._memory: asyncio.Task[None] | None = None
+
+    def _gauges(self) -> None:
+        for name, text, value in (
+            ("active_calls", "Living calls", lambda: len(self.switch.calls)),
+            ("socket_connections", "Socket.IO connections", lambda: self.socket.connections),
+            ("sessions", "Sessions", lambda: len(self.sessions)),
+            ("memory_bytes", "Resident memory", _resident_bytes),
+            ("history_messages_max", "Longest history of any session",
+             lambda: max((len(s.history) for s in self.sessions), default=0)),
+            ("history_dropped", "Messages dropped from living histories",
+             lambda: sum(s.history.dropped for s in self.sessions)),
+        ):  # fmt: skip
+            Gauge(f"calldrill_agent_{name}", text, registry=self.registry).set_function(value)
+
+    def _new_history(self) -> History:
+        s = self.settings
+        return History(s.history_max_messages, s.history_max_bytes, s.history_trimmed_messages)
+
+    async def start(self) -> None:
+        """Have the recogniser loaded and the first answers' sound ready, then look after connections."""
+        await self.socket.start()
+        self._memory = asyncio.ensure_future(self._watch_memory())
+        await self.stages.warm_up()
+        if self.settings.models.voice == "espeak":
+            await self.stages.prepare(brain.likely_sentences(WARM_REPLIES))
+
+    async def close(self) -> None:
+        """Tell everybody, then end all calls and connections."""
+        await self.socket.farewell()
+        await self.switch.close()
+        await self.socket.close()
+        if self._memory is not None:
+            self._memory.cancel()
+        await self.stages.close()
+        self.clock.stop()
+
+    async def _watch_memory(self) -> None:
+        while True:
+            self.dashboard.memory(_resident_bytes() / 1e6, time.monotonic())
+            await asyncio.sleep(MEMORY_EVERY_S)
+
+    # -- sessions and calls ------------------------------------------------------------------------------------
+
+    def session_for(self, session_id: str | None) -> Session:
+        """The session of that id, or a new one. Raises `Refusal`."""
+        if session_id is None:
+            try:
+                session = self.sessions.create()
+            except StoreFull:
+                raise Refusal(503, "server_error", "sessions_full", "no more sessions fit; try later") from None
+            session.watchers.add(TurnWatch(self.latencies, self.dashboard))
+            return session
+        known = self.sessions.get(session_id)
+        if known is None:
+            raise Refusal(404, "invalid_request_error", "session_not_found", "no such session", "session.id")
+        return known
+
+    async def place(self, session: Session, offer_sdp: str) -> tuple[LiveCall, str]:
+        """Answer an offer. A session has one living call: an earlier one is ended. Raises `Refusal`."""
+        faults = await self._admit(session)
+        call = LiveCall(
+            session, self.stages, self.settings.host, self.clock, self._certificate, self.switch.changed, faults
+        )
+        self.switch.add(call, "webrtc")
+        try:
+            answer = await call.peer.answer(offer_sdp)
+        except PeerError as error:
+            await self.switch.end(call, "hung_up")
+            raise _refusal(error) from error
+        self._placed.inc()
+        return call, answer
+
+    async def place_socket(self, session: Session, form: Format, send: Callable[[AgentAudio], None]) -> SocketCall:
+        """A call over a Socket.IO connection. Raises `Refusal`."""
+        faults = await self._admit(session)
+        call = SocketCall(session, self.stages, self.clock, form, send, self.switch.changed, faults)
+        self.switch.add(call, "socket")
+        self._placed.inc()
+        return call
+
+    async def _admit(self, session: Session) -> CallFaults:
+        """Make room for a call; the faults that befall it."""
+        try:
+            await self.switch.make_room(session)
+        except CallsFull as full:
+            raise Refusal(503, "server_error", "calls_full", str(full)) from None
+        faults = self.faults.for_call()
+        if faults.active("forgetful") is not None:
+            session.forget()
+        return faults
+
+    async def restart(self, call: LiveCall, offer_sdp: str) -> str:
+        """Answer the offer of an ICE restart. Raises `Refusal`."""
+        try:
+            answer = await call.peer.answer(offer_sdp)
+        except PeerError as error:
+            raise _refusal(error) from error
+        self._restarts.inc()
+        return answer
+
+    @property
+    def calls(self) -> dict[str, AnyCall]:
+        """The living calls by id."""
+        return self.switch.calls
+
+
+def _refusal(error: PeerError) -> Refusal:
+    if isinstance(error, RemoteProtocolError):
+        return Refusal(400, "invalid_request_error", "invalid_sdp", str(error), "sdp")
+    return Refusal(500, "server_error", "call_failed", str(error))
+
+
+def _resident_bytes() -> int:
+    return int(psutil.Process().memory_info().rss)
