@@ -21,6 +21,8 @@ from measures.network import BurstyLoss
 from measures.preset import PRESETS
 from netem.loss import mean_loss
 from netem.profiles import PROFILES
+from probes.causes import CAUSES
+from probes.lint import RULES
 from probes.nat import CLASSIC, FILTERING, MAPPING
 from probes.nat_pairs import KINDS, pairs
 from rtc import liveness
@@ -145,6 +147,19 @@ def nat() -> str:
     )
 
 
+def causes() -> str:
+    """What a probe can name as the cause, and what the linter looks for."""
+    rows = [[f"`{name}`", c.text, c.owner, c.mend, c.shown] for name, c in CAUSES.items()]
+    rules = [[f"`{rule.id}`", rule.level, rule.client, rule.text] for rule in RULES]
+    return (
+        "# Causes\n\nEvery failed row of `calldrill probe` names one of these: what it is, whose it is, and what mends"
+        " it.\nWords in braces are filled in. In JSON the name is `cause_id`.\n\n"
+        + table(["name", "what is said", "owner", "mend", "how it shows"], rows)
+        + "\n## The linter of iceServers\n\n*refused*: the list as a whole does not work there. *skipped*: the URL is"
+        " never used there, and nobody says so.\n\n" + table(["rule", "level", "by", "what is said"], rules)
+    )
+
+
 def _type(kind: msgspec.inspect.Type) -> str:
     """A field's type in words."""
     match kind:
@@ -215,6 +230,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands,
     "socketio.md": socketio,
     "nat.md": nat,
+    "causes.md": causes,
 }
 
 

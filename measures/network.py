@@ -80,17 +80,36 @@ class Profile:
     synthetic: bool = False
 
 
-ActionKind = Literal["profile", "outage", "nat-rebind"]
+ActionKind = Literal["profile", "outage", "flap", "nat-rebind", "handover", "udp-block", "server-gone"]
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A moment in a call: its ``count``-th event of that name, in call ``call`` or, if that is empty, in whichever."""
+
+    event: str
+    call: str = ""
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkAction:
-    """One line of a timeline: at ``at_s`` after the first call was due, do ``kind`` (for ``duration_s``)."""
+    """One line of a timeline: ``at_s`` after the first call was due, or after the anchor, do ``kind``.
+
+    ``duration_s`` is how long it lasts; a handover is without any network meanwhile. A flap is down for ``down_s`` and
+    up for ``up_s`` in turn. ``to`` names the access that a handover goes to, ``site`` the site it all happens at
+    (empty: everywhere).
+    """
 
     at_s: float
     kind: ActionKind
     duration_s: float | None = None
     profile: str | None = None
+    site: str = ""
+    to: str | None = None
+    down_s: float | None = None
+    up_s: float | None = None
+    after: Anchor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +117,7 @@ class NetworkEvent:
     """A change of the network as it took hold.
 
     ``commanded_ns`` is when the command was sent, ``held_ns`` when it was confirmed; the truth lies between.
-    ``stage`` is ``begin``/``end`` for what lasts and ``point`` for what does not.
+    ``stage`` is ``begin``/``end`` for what lasts and ``point`` for what does not. ``site`` is empty for all sites.
     """
 
     name: str
@@ -106,6 +125,7 @@ class NetworkEvent:
     commanded_ns: int
     held_ns: int
     detail: str = ""
+    site: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,3 +170,4 @@ class LabProof:
     checks: tuple[ProofCheck, ...]
     passed: bool
     notes: tuple[str, ...] = field(default=())
+    site: str = ""

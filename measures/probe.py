@@ -33,6 +33,7 @@ class ProbeResult:
     """The result of probing ``target`` (a URI) once: how it came out, in which phases, with which facts.
 
     ``facts`` are strings for people (mapped address, TLS version, software); ``log`` is the probe's own log.
+    ``cause_id`` names a row of the causes' table, for programs.
     """
 
     probe: Literal["stun", "turn"]
@@ -47,3 +48,4 @@ class ProbeResult:
     owner: Owner = ""
     mend: str = ""
     log: tuple[str, ...] = ()
+    cause_id: str = ""

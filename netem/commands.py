@@ -28,6 +28,7 @@ PACKAGES = {
     "mount": "mount",
     "insmod": "kmod",
     "linux.uml": "user-mode-linux",
+    "tinyproxy": "tinyproxy",
     "cc": "gcc and libc6-dev",
 }
 

@@ -95,6 +95,11 @@ class Router:
         """The impaired devices of the first two legs: up (towards the server), down (towards the caller)."""
         return self._shell.devices[1], self._shell.devices[0]
 
+    @property
+    def all_devices(self) -> tuple[str, ...]:
+        """Its own end of each leg, in their order."""
+        return self._shell.devices
+
     def start(self) -> None:
         """Bring the kernel and its addresses up, with nothing impaired."""
         self._shell.open()

@@ -6,7 +6,7 @@ An `Attribute` is a typed key: ``message.get(LIFETIME)`` is an ``int``. Its two 
 and back; both get the transaction id, which the XOR addresses need (RFC 8489 section 14.2). A type that is not in
 the table is kept as `Unknown` with its bytes, so nothing a server said is lost.
 
-Numbers: RFC 8489 section 18.3, RFC 8656 section 18, RFC 5780 section 7, RFC 8445 section 16.1, RFC 8016;
+Numbers: RFC 8489 section 18.3, RFC 8656 section 18, RFC 5780 section 7, RFC 8445 section 16.1, RFC 8016, RFC 7635;
 RFC 3489 section 11.2 for what servers of that age still send.
 """
 
@@ -196,6 +196,7 @@ ALTERNATE_SERVER = Attribute(0x8023, "ALTERNATE-SERVER", *_ADDRESS)
 FINGERPRINT = Attribute(0x8028, "FINGERPRINT", *_WORD)
 ICE_CONTROLLED = Attribute(0x8029, "ICE-CONTROLLED", *_LONG)
 ICE_CONTROLLING = Attribute(0x802A, "ICE-CONTROLLING", *_LONG)
+THIRD_PARTY_AUTHORIZATION = Attribute(0x802E, "THIRD-PARTY-AUTHORIZATION", *_LOOSE_TEXT)
 RESPONSE_ORIGIN = Attribute(0x802B, "RESPONSE-ORIGIN", *_ADDRESS)
 OTHER_ADDRESS = Attribute(0x802C, "OTHER-ADDRESS", *_ADDRESS)
 

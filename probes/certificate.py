@@ -4,10 +4,13 @@ Reads the DER certificate, so it can also tell about one that did not verify.
 """
 
 import datetime
+import hashlib
 import ipaddress
+import ssl
 from dataclasses import dataclass
 
 SECONDS_PER_DAY = 86_400
+_DER = 2  # _ssl.ENCODING_DER
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,7 @@ class CertificateFacts:
     expires: datetime.datetime
     days_left: float
     matches: bool
+    sha256: str
 
     def as_facts(self) -> dict[str, str]:
         """As the strings of a `ProbeResult`."""
@@ -29,6 +33,7 @@ class CertificateFacts:
             "certificate_names": ", ".join(self.names) or "none",
             "certificate_expires": self.expires.isoformat(),
             "certificate_name_matches": "yes" if self.matches else "no",
+            "certificate_sha256": self.sha256,
         }
 
 
@@ -54,7 +59,29 @@ def read_certificate(der: bytes, host: str, now: datetime.datetime) -> Certifica
     expires = certificate.not_valid_after_utc
     days_left = (expires - now).total_seconds() / SECONDS_PER_DAY
     subject, issuer = certificate.subject.rfc4514_string(), certificate.issuer.rfc4514_string()
-    return CertificateFacts(subject, issuer, names, expires, days_left, matches_name(host, names))
+    digest = hashlib.sha256(der).hexdigest()
+    return CertificateFacts(subject, issuer, names, expires, days_left, matches_name(host, names), digest)
+
+
+def chain_of(session: ssl.SSLObject) -> list[bytes]:
+    """The certificates the server sent, its own first, as DER; empty where this Python cannot tell.
+
+    ``get_unverified_chain`` is public from Python 3.13 on; before, only the object beneath has it.
+    """
+    public = getattr(session, "get_unverified_chain", None)
+    if public is not None:
+        return list(public() or ())
+    beneath = getattr(getattr(session, "_sslobj", None), "get_unverified_chain", None)
+    return [certificate.public_bytes(_DER) for certificate in (beneath() or ())] if beneath is not None else []
+
+
+def chain_facts(chain: list[bytes], now: datetime.datetime) -> tuple[str, float]:
+    """A chain for people (``leaf ← issuer ← …``), and the days until the first of its certificates ends."""
+    from cryptography import x509  # noqa: PLC0415  see `load_reader`
+
+    certificates = [x509.load_der_x509_certificate(der) for der in chain]
+    days = min((one.not_valid_after_utc - now).total_seconds() / SECONDS_PER_DAY for one in certificates)
+    return " ← ".join(one.subject.rfc4514_string() for one in certificates), days
 
 
 def matches_name(host: str, names: tuple[str, ...]) -> bool:

@@ -9,7 +9,7 @@ import datetime
 import ssl
 from pathlib import Path
 
-from probes.certificate import read_certificate
+from probes.certificate import chain_facts, chain_of, read_certificate
 from probes.errors import BadInput
 from probes.resolve import Endpoint
 from probes.transport import Link, StreamLink, UdpLink
@@ -17,6 +17,7 @@ from probes.uri import IceUri
 from probes.waterfall import Waterfall
 
 Target = tuple[int, Endpoint]
+ALPN = ("stun.turn", "stun.nat-discovery")  # RFC 7443
 
 
 def trust(ca_file: Path | None) -> ssl.SSLContext:
@@ -70,10 +71,31 @@ def tell_session(link: StreamLink, uri: IceUri, waterfall: Waterfall) -> None:
     cipher = session.cipher()
     waterfall.fact("tls_version", session.version())
     waterfall.fact("tls_cipher", cipher[0] if cipher else None)
-    facts = read_certificate(der, uri.host, datetime.datetime.now(datetime.UTC))
+    now = datetime.datetime.now(datetime.UTC)
+    facts = read_certificate(der, uri.host, now)
     for name, value in facts.as_facts().items():
         waterfall.fact(name, value)
     waterfall.figure("certificate_days", round(facts.days_left, 3))
+    if chain := chain_of(session):
+        words, days = chain_facts(chain, now)
+        waterfall.fact("certificate_chain", words)
+        waterfall.figure("chain_days", round(days, 3))
+
+
+async def tell_alpn(uri: IceUri, target: Target, ca_file: Path | None, timeout_s: float, waterfall: Waterfall) -> None:
+    """Which protocol the server picks when it is offered those of RFC 7443. Browsers offer none, so this is a
+    handshake of its own, and its failure is a fact and no failure.
+    """
+    context = trust(ca_file)
+    context.set_alpn_protocols(list(ALPN))
+    try:
+        link = await open_link(uri, target, context, timeout_s)
+    except OSError as error:
+        waterfall.fact("alpn", f"the handshake fails when one is offered ({type(error).__name__})")
+        return
+    if isinstance(link, StreamLink) and link.session is not None:
+        waterfall.fact("alpn", link.session.selected_alpn_protocol() or "none chosen")
+    link.close()
 
 
 async def _tell_bad_certificate(uri: IceUri, target: Target, timeout_s: float, waterfall: Waterfall) -> None:

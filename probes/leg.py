@@ -25,6 +25,8 @@ class Leg:
         self.link = link
         self.client = TurnClient(credentials, stream=link.reliable)
         self.challenges: list[int] = []
+        self.transmissions = self.requests = 0
+        self.challenge_rtt_ns: int | None = None
         self._timeout_s = timeout_s
         self._ignored: list[str] = []
 
@@ -33,13 +35,16 @@ class Leg:
         while True:
             answer = await self._ask_once(request)
             event = answer.value
+            self.requests += 1
+            self.transmissions += answer.transmissions
             if isinstance(event, AskAgain):
                 self.challenges.append(event.code)
+                self.challenge_rtt_ns = self.challenge_rtt_ns or answer.rtt_ns
                 request = event.request
             elif isinstance(event, Refused):
                 raise RefusedError(event)
             else:
-                return Answer(event, answer.transmissions, answer.rtt_ns)
+                return Answer(event, answer.transmissions, answer.rtt_ns, answer.answered)
 
     async def next_payload(self) -> tuple[Relayed, int]:
         """The next payload a peer sent us, and when it came."""

@@ -1,229 +1,163 @@
 """Reachability of STUN and TURN servers, stage by stage, everything at once.
 
-    stun:   resolve → (connect → tls) → binding
-    turn:   resolve → (connect → tls) → allocate → peer → permission → channel → relay → refresh
+    stun:   resolve → (connect → tls) → binding                                        (`binding`)
+    turn:   resolve → (connect → tls) → allocate → peer → permission → channel → relay → mtu → refresh  (`turn_check`)
 
-``peer`` is the second allocation, which the first sends to. A probe ends at the first stage that fails, with a
-cause, an owner and a mend; what it had found until then stays in the result. Every stage has the same time limit.
-A name may have several addresses: the next is tried only when nothing listens on, or no route leads to, the one
-before it (RFC 8489 section 8.1); a silent address is a finding, not a reason to look elsewhere.
+Each server has a row for every address behind its name, because what fails is often one node of several; a family
+that this machine has no route to is left out where another one has. A name is looked up once, whatever number of
+rows it has. All rows run at once, so the whole takes as long as the slowest.
+
+A row ends at the first stage that fails, with a cause, an owner and a mend; what it had found until then stays in the
+result. Every stage has the same time limit, and so has the row: a server that answers every question just in time
+cannot hold it up for long.
 """
 
 import asyncio
 import errno
-import statistics
+import socket
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import closing
+from dataclasses import dataclass, replace
 from ssl import SSLContext
 
-from measures.clock import ms
 from measures.probe import ProbeResult
-from probes.attributes import MAPPED_ADDRESS, OTHER_ADDRESS, SOFTWARE, XOR_MAPPED_ADDRESS, Address
+from probes.attributes import Address
+from probes.binding import check_binding
 from probes.certificate import load_reader
-from probes.connect import Target, connect, open_link, trust
-from probes.diagnosis import Diagnosis, of_exception, of_refusal, of_self_relay
-from probes.errors import MalformedMessage, ProbeError
-from probes.leg import Leg, RefusedError
-from probes.relay import CHANNEL, relay_to_self
-from probes.resolve import resolve
-from probes.stun import Class, Message, Method, request
-from probes.transaction import ask
-from probes.transport import Link
-from probes.turn import Credentials, Refused
+from probes.connect import Target, connect, tell_alpn, trust
+from probes.diagnosis import Diagnosis, diagnosis, of_exception, of_refusal
+from probes.errors import ProbeError
+from probes.leg import RefusedError
+from probes.resolve import Resolver
+from probes.stage import ProbeOptions, Stage, credentials_of
+from probes.turn import Credentials
+from probes.turn_check import ElsewhereError, FoundError, check_turn
 from probes.uri import IceUri
 from probes.waterfall import Waterfall
 
-_ELSEWHERE = (errno.ECONNREFUSED, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
+REDIRECTS_ALLOWED = 3
+_NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
+
+__all__ = ["IceServer", "ProbeOptions", "probe_all"]
 
 
 @dataclass(frozen=True, slots=True)
-class ProbeOptions:
-    """How to probe. ``timeout_s`` limits each phase; ``relay`` asks for proof that packets are carried."""
+class IceServer:
+    """A server with credentials of its own; without them those of the options serve."""
 
+    uri: IceUri
     credentials: Credentials | None = None
-    ca_file: Path | None = None
-    timeout_s: float = 5.0
-    relay: bool = True
-    relay_packets: int = 10
-    relay_interval_ms: float = 20.0
-    relay_payload_bytes: int = 172
 
 
-class _SelfRelayDeniedError(ProbeError):
-    """The server allocates, but does not carry our packets to itself."""
+class _TooSlowError(ProbeError):
+    """The row as a whole took too long."""
 
 
-async def probe_all(targets: Sequence[IceUri], options: ProbeOptions) -> list[ProbeResult]:
-    """Probe every target at once; the results are in the targets' order. Raises `BadInput` for a bad CA file."""
+async def probe_all(servers: Sequence[IceUri | IceServer], options: ProbeOptions) -> list[ProbeResult]:
+    """Probe every server at once: a result for each of its addresses, in order. Raises `BadInput` for a bad CA file."""
+    rows = [server if isinstance(server, IceServer) else IceServer(server) for server in servers]
     context = None
-    if any(uri.transport == "tls" for uri in targets):
+    if any(row.uri.transport == "tls" for row in rows):
         context = trust(options.ca_file)
         load_reader()
-    return list(await asyncio.gather(*(probe(uri, options, context) for uri in targets)))
+    resolver = Resolver(options.timeout_s, options.resolver)
+    results = await asyncio.gather(*(_probe(row, options, context, resolver) for row in rows))
+    return [result for of_one_server in results for result in of_one_server]
 
 
-async def probe(uri: IceUri, options: ProbeOptions, context: SSLContext | None) -> ProbeResult:
-    """Probe one target; whatever goes wrong on the way is in the result."""
-    waterfall = Waterfall(uri)
+async def _probe(
+    row: IceServer, options: ProbeOptions, context: SSLContext | None, resolver: Resolver
+) -> list[ProbeResult]:
+    waterfall = Waterfall(row.uri)
     try:
         with waterfall.phase("resolve"):
-            targets = await resolve(uri.host, uri.port, options.timeout_s)
-        waterfall.fact("addresses", ", ".join(str(endpoint[0]) for _, endpoint in targets))
-        await _first_that_listens([_Stage(uri, target, options, context, waterfall) for target in targets])
+            targets = await resolver.resolve(row.uri.host, row.uri.port)
+    except OSError as error:
+        return [waterfall.result(of_exception(error, row.uri, "resolve", options.timeout_s))]
+    waterfall.fact("addresses", ", ".join(str(endpoint[0]) for _, endpoint in targets))
+    credentials = credentials_of(options, row.credentials) if row.uri.is_turn else None
+    stages = [Stage(row.uri, target, options, credentials, context, waterfall.copy()) for target in _routable(targets)]
+    return list(await asyncio.gather(*(_probe_address(stage) for stage in stages)))
+
+
+def _routable(targets: list[Target]) -> list[Target]:
+    """Those of the addresses that this machine has a route to; all of them if it has none to any."""
+    found = [target for target in targets if _has_route(target)]
+    return found or targets
+
+
+def _has_route(target: Target) -> bool:
+    with closing(socket.socket(target[0], socket.SOCK_DGRAM)) as sock:
+        try:
+            sock.connect(target[1])  # of a UDP socket: no packet is sent
+        except OSError as error:
+            return error.errno not in _NO_ROUTE
+    return True
+
+
+async def _probe_address(stage: Stage) -> ProbeResult:
+    """Probe one address; whatever goes wrong on the way is in the result."""
+    waterfall = stage.waterfall
+    try:
+        await _in_time(stage)
     except (OSError, ProbeError) as error:
         waterfall.log(f"{waterfall.current} failed: {type(error).__name__}: {error}")
-        return waterfall.result(_diagnose(error, uri, options, waterfall))
+        return waterfall.result(_diagnose(error, stage))
     return waterfall.result()
 
 
-@dataclass(frozen=True, slots=True)
-class _Stage:
-    """What every stage of a chain needs to know."""
+async def _in_time(stage: Stage) -> None:
+    whole = asyncio.timeout(stage.options.limit_s)
+    try:
+        async with whole:
+            await _follow(stage)
+    except TimeoutError:
+        if whole.expired():
+            raise _TooSlowError from None
+        raise
 
-    uri: IceUri
-    target: Target
-    options: ProbeOptions
-    context: SSLContext | None
-    waterfall: Waterfall
 
-
-async def _first_that_listens(stages: list[_Stage]) -> None:
-    for stage in stages[:-1]:
+async def _follow(stage: Stage) -> None:
+    """Probe the server, and where it sends us, but in no circle (RFC 8489 section 10)."""
+    been = set()
+    while True:
+        been.add(str(stage.target[1][0]) + f":{stage.target[1][1]}")
         try:
             return await _chain(stage)
-        except OSError as error:
-            if error.errno not in _ELSEWHERE:
-                raise
-            stage.waterfall.log(f"{stage.target[1][0]}: {error}; trying the next address")
-    return await _chain(stages[-1])
+        except ElsewhereError as error:
+            if len(been) > REDIRECTS_ALLOWED or str(error.address) in been or not _same_family(stage, error.address):
+                raise error.refused from None
+            stage.waterfall.log(f"{error}; following")
+            stage.waterfall.fact("alternate_server", error.address)
+            stage = replace(stage, target=(stage.target[0], (error.address.host, error.address.port)))
 
 
-async def _chain(stage: _Stage) -> None:
+def _same_family(stage: Stage, address: Address) -> bool:
+    """RFC 8489 section 14.15: an alternate server has the family of the one that names it."""
+    return (":" in address.host) == (":" in str(stage.target[1][0]))
+
+
+async def _chain(stage: Stage) -> None:
     uri, wf = stage.uri, stage.waterfall
-    wf.fact("server_address", Address(str(stage.target[1][0]), uri.port))
+    wf.fact("server_address", Address(str(stage.target[1][0]), int(stage.target[1][1])))
     link = await connect(uri, stage.target, stage.context, stage.options.timeout_s, wf)
     try:
-        await (_turn if uri.is_turn else _stun)(stage, link)
+        await (check_turn if uri.is_turn else check_binding)(stage, link)
     finally:
         link.close()
+    if uri.transport == "tls":
+        with wf.phase("alpn"):
+            await tell_alpn(uri, stage.target, stage.options.ca_file, stage.options.timeout_s, wf)
 
 
-async def _stun(stage: _Stage, link: Link) -> None:
-    wf = stage.waterfall
-    with wf.phase("binding"):
-        answer = await ask(link, _binding, _accept_binding, stage.options.timeout_s)
-    message = answer.value
-    if message.error is not None:
-        raise RefusedError(Refused(Method.BINDING, *message.error, credentialed=False, message=message))
-    mapped = message.get(XOR_MAPPED_ADDRESS) or message.get(MAPPED_ADDRESS)
-    if mapped is None:
-        raise MalformedMessage("a Binding success without a mapped address")
-    wf.figure("binding_rtt_ms", None if answer.rtt_ns is None else ms(answer.rtt_ns))
-    wf.figure("binding_transmissions", answer.transmissions)
-    wf.fact("mapped_address", mapped)
-    software, other = message.get(SOFTWARE), message.get(OTHER_ADDRESS)
-    wf.fact("software", software)
-    wf.fact("other_address", other)
-
-
-def _binding() -> tuple[bytes, bytes]:
-    message = request(Method.BINDING, [(SOFTWARE, "calldrill")])
-    return message.transaction_id, message.encode()
-
-
-def _accept_binding(data: bytes) -> tuple[bytes, Message] | None:
-    message = Message.decode(data)
-    if message.method != Method.BINDING or message.message_class not in (Class.SUCCESS, Class.ERROR):
-        return None
-    return message.transaction_id, message
-
-
-async def _turn(stage: _Stage, link: Link) -> None:
-    leg = Leg(link, stage.options.credentials, stage.options.timeout_s)
-    try:
-        await _allocate(stage, leg)
-        if stage.options.relay:
-            await _relay_through_peer(stage, leg)
-        with stage.waterfall.phase("refresh"):
-            await leg.ask(leg.client.refresh(0))
-    finally:
-        leg.abandon()
-
-
-async def _allocate(stage: _Stage, leg: Leg) -> None:
-    wf, client = stage.waterfall, leg.client
-    try:
-        with wf.phase("allocate"):
-            answer = await leg.ask(client.allocate())
-    finally:
-        wf.fact("realm", client.realm)
-        wf.fact("software", client.server_software)
-    wf.figure("allocate_rtt_ms", None if answer.rtt_ns is None else ms(answer.rtt_ns))
-    wf.figure("lifetime_s", client.lifetime_s)
-    wf.fact("mapped_address", client.mapped)
-    wf.fact("relayed_address", client.relayed)
-    wf.fact("authentication", "long-term credentials" if leg.challenges else "none asked for")
-
-
-async def _relay_through_peer(stage: _Stage, leg: Leg) -> None:
-    options, wf = stage.options, stage.waterfall
-    with wf.phase("peer"):
-        link = await open_link(stage.uri, stage.target, stage.context, options.timeout_s)
-        peer = Leg(link, options.credentials, options.timeout_s)
-        try:
-            await peer.ask(peer.client.allocate())
-        except BaseException:
-            peer.abandon()
-            raise
-    try:
-        await _relay(stage, leg, peer)
-        await peer.ask(peer.client.refresh(0))
-    finally:
-        peer.abandon()
-
-
-async def _relay(stage: _Stage, leg: Leg, peer: Leg) -> None:
-    options, wf = stage.options, stage.waterfall
-    ours, theirs = leg.client.relayed, peer.client.relayed
-    assert ours is not None
-    assert theirs is not None  # an Allocate without a relayed address is refused by the client
-    try:
-        with wf.phase("permission"):
-            await leg.ask(leg.client.permit(theirs))
-            await peer.ask(peer.client.permit(ours))
-        with wf.phase("channel"):
-            await peer.ask(peer.client.bind(ours, CHANNEL))
-    except RefusedError as error:
-        if error.refused.code != 403:
-            raise
-        raise _SelfRelayDeniedError(f"the server answered {error}") from error
-    with wf.phase("relay"):
-        train = await relay_to_self(
-            leg,
-            peer,
-            theirs,
-            packets=options.relay_packets,
-            interval_ms=options.relay_interval_ms,
-            payload_bytes=options.relay_payload_bytes,
-        )
-    _tell_train(wf, train.sent, [ms(rtt) for rtt in train.rtts_ns])
-
-
-def _tell_train(wf: Waterfall, sent: int, rtts_ms: list[float]) -> None:
-    wf.figure("relay_sent", sent)
-    wf.figure("relay_received", len(rtts_ms))
-    if not rtts_ms:
-        raise _SelfRelayDeniedError(f"none of {sent} packets came back, though the peer was permitted")
-    wf.figure("relay_rtt_ms", statistics.median_low(rtts_ms))
-    wf.figure("relay_rtt_max_ms", max(rtts_ms))
-
-
-def _diagnose(error: OSError | ProbeError, uri: IceUri, options: ProbeOptions, wf: Waterfall) -> Diagnosis:
-    if isinstance(error, _SelfRelayDeniedError):
-        return of_self_relay(str(error))
+def _diagnose(error: OSError | ProbeError, stage: Stage) -> Diagnosis:
+    options, phase = stage.options, stage.waterfall.current
+    if isinstance(error, FoundError):
+        return diagnosis(error.id, detail=error.detail)
+    if isinstance(error, _TooSlowError):
+        return diagnosis("too-slow", phase=phase, timeout=options.limit_s)
     if isinstance(error, RefusedError):
-        username = options.credentials.username if options.credentials else None
+        username = stage.credentials.username if stage.credentials else None
         return of_refusal(error.refused, username, time.time())
-    return of_exception(error, uri, wf.current, options.timeout_s)
+    return of_exception(error, stage.uri, phase, options.timeout_s)

@@ -1,8 +1,8 @@
-"""Names to addresses, in bounded time.
+"""Names to addresses, in bounded time, each name once.
 
 ``getaddrinfo`` cannot be cancelled, and a thread of asyncio's pool stuck in it holds up the program's end for as
 long as the resolver likes. So each lookup has a daemon thread of its own, which may be abandoned. An address
-literal asks nobody.
+literal asks nobody. With a name server given, that one is asked (A and AAAA) and the system's resolver is not.
 """
 
 import asyncio
@@ -11,10 +11,35 @@ import socket
 import threading
 from typing import Any
 
+from probes.attributes import Address
+
 Endpoint = tuple[Any, ...]
+Found = list[tuple[int, Endpoint]]
 
 
-async def resolve(host: str, port: int, timeout_s: float) -> list[tuple[int, Endpoint]]:
+class Resolver:
+    """Looks up every name once, whoever asks for it and how often."""
+
+    def __init__(self, timeout_s: float, server: Address | None = None) -> None:
+        self._timeout_s, self._server = timeout_s, server
+        self._lookups: dict[str, asyncio.Task[Found]] = {}
+
+    async def resolve(self, host: str, port: int) -> Found:
+        """As `resolve`, by the name server if one was given."""
+        if host not in self._lookups:
+            self._lookups[host] = asyncio.create_task(self._look_up(host))
+        found = await asyncio.shield(self._lookups[host])
+        return [(family, (endpoint[0], port, *endpoint[2:])) for family, endpoint in found]
+
+    async def _look_up(self, host: str) -> Found:
+        if self._server is None or _literal(host) is not None:
+            return await resolve(host, 0, self._timeout_s)
+        from probes.discovery import addresses  # noqa: PLC0415 - only who names a server needs it
+
+        return await addresses(host, self._server, self._timeout_s)
+
+
+async def resolve(host: str, port: int, timeout_s: float) -> Found:
     """The (family, socket address) pairs of ``host`` in the system's order of preference, without duplicates.
 
     Raises `socket.gaierror` when the name does not resolve and `TimeoutError` when nobody says so in time.
@@ -23,7 +48,7 @@ async def resolve(host: str, port: int, timeout_s: float) -> list[tuple[int, End
     if literal is not None:
         return _lookup(host, port, socket.AI_NUMERICHOST)
     loop = asyncio.get_running_loop()
-    found: asyncio.Future[list[tuple[int, Endpoint]]] = loop.create_future()
+    found: asyncio.Future[Found] = loop.create_future()
     threading.Thread(target=_look_up_into, args=(loop, found, host, port), daemon=True).start()
     async with asyncio.timeout(timeout_s):
         return await found

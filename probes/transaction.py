@@ -22,11 +22,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[T]):
-    """What came back. ``rtt_ns`` is None where the transmission that was answered cannot be known."""
+    """What came back. ``answered`` is the transmission it answers (1, 2, …), ``rtt_ns`` the round trip of that one.
+
+    Both are None where it cannot be known which was answered.
+    """
 
     value: T
     transmissions: int
     rtt_ns: int | None
+    answered: int | None
 
 
 def retransmit_delays_s(rto_s: float = RTO_S) -> Iterator[float]:
@@ -73,5 +77,10 @@ async def _next_answer(
         times = sent.get(transaction_id)
         if times is None:
             continue  # an answer to a question that was never asked
-        rtt_ns = received_ns - times[0] if len(times) == 1 else None
-        return Answer(value, sum(map(len, sent.values())), rtt_ns)
+        known = len(times) == 1
+        return Answer(
+            value,
+            transmissions=sum(map(len, sent.values())),
+            rtt_ns=received_ns - times[0] if known else None,
+            answered=list(sent).index(transaction_id) + 1 if known else None,
+        )

@@ -9,6 +9,7 @@ milliseconds. The sampler, which tells microseconds, does not use this module.
 """
 
 import asyncio
+import errno
 import socket
 import ssl
 import time
@@ -18,6 +19,9 @@ from probes.framing import StreamFramer
 from probes.resolve import Endpoint
 
 READ_BYTES = 65536
+# linux/in.h and linux/in6.h: send with DF, whatever the kernel believes about the path
+_MTU_DISCOVER = {socket.AF_INET: (socket.IPPROTO_IP, 10), socket.AF_INET6: (socket.IPPROTO_IPV6, 23)}
+_DISCOVER_WANT, _DISCOVER_PROBE = 1, 3
 QUEUE_FRAMES = 4096
 
 
@@ -67,6 +71,13 @@ class UdpLink(asyncio.DatagramProtocol):
             raise item
         return item
 
+    def forbid_fragments(self, forbidden: bool) -> None:
+        """Whether datagrams are dropped on the way rather than cut in pieces; that they are too long is no failure."""
+        assert self._transport is not None
+        sock = self._transport.get_extra_info("socket")
+        level, option = _MTU_DISCOVER[sock.family]
+        sock.setsockopt(level, option, _DISCOVER_PROBE if forbidden else _DISCOVER_WANT)
+
     def close(self) -> None:
         """Close the socket."""
         if self._transport is not None:
@@ -82,7 +93,7 @@ class UdpLink(asyncio.DatagramProtocol):
 
     def error_received(self, exc: Exception) -> None:
         """asyncio's callback for ICMP errors."""
-        if isinstance(exc, OSError):
+        if isinstance(exc, OSError) and exc.errno != errno.EMSGSIZE:
             self._put(exc)
 
     def _put(self, item: tuple[bytes, int] | OSError) -> None:

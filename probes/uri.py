@@ -24,6 +24,10 @@ _FORM = re.compile(
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,62})(?:\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*\.?")
 
 
+class UnspokenUri(BadInput):
+    """A right URI of something this room does not speak."""
+
+
 @dataclass(frozen=True, slots=True)
 class IceUri:
     """A server to probe. ``host`` is a name or an address without brackets; ``text`` is what the user wrote."""
@@ -108,7 +112,7 @@ def _transport(text: str, scheme: Scheme, query: str | None) -> Transport:
         raise BadInput(f"{text}: after ? only transport=udp or transport=tcp is understood, not {query!r}")
     if scheme in ("stuns", "turns"):
         if query is not None and query.lower() == "transport=udp":
-            raise BadInput(f"{text}: TURN over DTLS (turns with transport=udp) is not probed; use transport=tcp")
+            raise UnspokenUri(f"{text}: TURN over DTLS (turns with transport=udp) is not probed; use transport=tcp")
         return "tls"
     return "tcp" if query is not None and query.lower() == "transport=tcp" else "udp"
 

@@ -26,6 +26,14 @@ class Waterfall:
         self._facts: dict[str, str] = {}
         self._log: list[str] = []
 
+    def copy(self) -> "Waterfall":
+        """One more row that begins as this one did, and goes on by itself."""
+        other = Waterfall(self.uri)
+        other.current, other._started_ns = self.current, self._started_ns
+        other._phases, other._log = list(self._phases), list(self._log)
+        other._figures, other._facts = dict(self._figures), dict(self._facts)
+        return other
+
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Time what happens inside, under ``name``."""
@@ -65,6 +73,7 @@ class Waterfall:
             measurements=tuple(Measurement(name, value) for name, value in self._figures.items()),
             facts=dict(self._facts),
             cause=diagnosis.cause if diagnosis else "",
+            cause_id=diagnosis.id if diagnosis else "",
             owner=diagnosis.owner if diagnosis else "",
             mend=diagnosis.mend if diagnosis else "",
             log=tuple(self._log),

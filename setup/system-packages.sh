@@ -36,6 +36,7 @@ if [ "${1:-}" = test ]; then
     want stund stun-server
     want janus janus
     want socat socat
+    want tinyproxy tinyproxy
 fi
 
 [ -n "$need" ] || exit 0

@@ -1,11 +1,13 @@
 """``calldrill probe``: do these STUN and TURN servers work from here, over which transport, and if not, why.
 
 stdout is the table, or with ``--json`` one document: ``{"schema_version", "kind": "probe", "outcome", "verdict",
-"results": [ProbeResult, …]}``. Exit 0: all work; 99: one or more failed; 2: the command line is wrong.
+"results": [ProbeResult, …], "remarks": [text, …], "lint": [Remark, …]}``. Exit 0: all work; 99: one or more failed;
+2: the command line or the file is wrong.
 """
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,16 +18,31 @@ from measures.run import EXIT_INTERRUPTED, EXIT_PASSED, EXIT_THRESHOLD_FAILED
 
 if TYPE_CHECKING:
     from measures.probe import ProbeResult
+    from probes.attributes import Address
+    from probes.lint import Remark
+    from probes.reach import IceServer, ProbeOptions
     from probes.turn import Credentials
 
 SCHEMA_VERSION = 1
-PASSWORD_VARIABLE = "CALLDRILL_TURN_PASSWORD"  # never an option: command lines are seen by every user  # noqa: S105
-_FIGURES = ("binding_rtt_ms", "allocate_rtt_ms", "relay_rtt_ms", "relay_received", "certificate_days")
+# never options: command lines are seen by every user of the machine
+PASSWORD_VARIABLE = "CALLDRILL_TURN_PASSWORD"  # noqa: S105
+SECRET_VARIABLE = "CALLDRILL_TURN_SECRET"  # noqa: S105
+_FIGURES = (
+    "binding_rtt_ms",
+    "allocate_rtt_ms",
+    "relay_rtt_ms",
+    "relay_loss_pct",
+    "relay_mtu_bytes",
+    "certificate_days",
+)
 _PIPE_COLUMNS = 10_000  # a pipe has no edge to fold at
 
 
 def probe(
-    uris: Annotated[list[str], typer.Argument(metavar="URI…", help="stun: stuns: turn: or turns: URIs.")],
+    uris: Annotated[list[str] | None, typer.Argument(metavar="URI…", help="stun: stuns: turn: or turns: URIs.")] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="JSON with iceServers, as WebRTC programs use it; - reads stdin.")
+    ] = None,
     username: Annotated[
         str | None, typer.Option(envvar="CALLDRILL_TURN_USERNAME", help="TURN user, or expiry:user.")
     ] = None,
@@ -33,6 +50,14 @@ def probe(
         Path | None,
         typer.Option(
             help="File whose first line is the TURN password (else: CALLDRILL_TURN_PASSWORD).", dir_okay=False
+        ),
+    ] = None,
+    secret_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="File whose first line is the server's shared secret (else: CALLDRILL_TURN_SECRET):"
+            " time-limited credentials are made with it.",
+            dir_okay=False,
         ),
     ] = None,
     ca_file: Annotated[
@@ -44,42 +69,126 @@ def probe(
     relay: Annotated[
         bool, typer.Option("--relay/--no-relay", help="Relay packets to ourselves, or stop at the allocation.")
     ] = True,
+    peer: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Relay to this `calldrill reflect` instead of to ourselves.")
+    ] = None,
     packets: Annotated[int, typer.Option(min=1, max=1000, help="Packets to relay, one every 20 ms.")] = 10,
+    longest_call_s: Annotated[
+        float, typer.Option("--longest-call", min=1, max=1e7, help="Seconds that credentials have to last.")
+    ] = 3600.0,
+    discover: Annotated[
+        bool, typer.Option("--discover", help="Find the servers of a name by DNS (RFC 5928: NAPTR and SRV).")
+    ] = False,
+    dns: Annotated[
+        str | None, typer.Option(metavar="HOST[:PORT]", help="Ask this name server instead of the system's.")
+    ] = None,
     json_out: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
     record: Annotated[Path | None, typer.Option(help="Append the results to this samples.jsonl.")] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show each probe's log on stderr.")] = False,
 ) -> None:
-    """Check STUN and TURN servers stage by stage, all at once."""
+    """Check STUN and TURN servers stage by stage, all at once, e.g. `calldrill probe --file ice.json`."""
     import asyncio  # noqa: PLC0415  this and what follows would slow down every other command
 
+    from probes.credentials import SharedSecret  # noqa: PLC0415
     from probes.errors import BadInput  # noqa: PLC0415
     from probes.reach import ProbeOptions, probe_all  # noqa: PLC0415
-    from probes.uri import parse_uri  # noqa: PLC0415
 
-    credentials = _credentials(username, password_file)
-    options = ProbeOptions(credentials, ca_file, timeout_s, relay, packets)
+    secret = _first_line("--secret-file", secret_file, SECRET_VARIABLE)
+    options = ProbeOptions(
+        _credentials(username, password_file, secret is not None),
+        ca_file,
+        timeout_s,
+        relay,
+        packets,
+        secret=None if secret is None else SharedSecret(secret, username or "calldrill"),
+        longest_call_s=longest_call_s,
+        peer=None if peer is None else _address("--peer", peer, None),
+        resolver=None if dns is None else _address("--dns", dns, 53),
+    )
     try:
-        results = asyncio.run(probe_all([parse_uri(uri) for uri in uris], options))
+        servers, lint = _servers(uris or [], file, longest_call_s)
+        if discover:
+            servers = asyncio.run(_discovered(servers, options))
+        results = asyncio.run(probe_all(servers, options))
     except BadInput as error:
         raise InputError(str(error)) from None
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
     _keep(record, results)
-    _tell(results, json_out, verbose)
+    _tell(results, lint, longest_call_s, json_out, verbose)
     failed = any(result.outcome != "ok" for result in results)
     sys.exit(EXIT_THRESHOLD_FAILED if failed else EXIT_PASSED)
 
 
-def _credentials(username: str | None, password_file: Path | None) -> "Credentials | None":
+def _servers(uris: list[str], file: Path | None, longest_call_s: float) -> "tuple[list[IceServer], list[Remark]]":
+    from probes.ice_servers import read_ice_servers, servers_of, urls_of  # noqa: PLC0415
+    from probes.lint import lint  # noqa: PLC0415
+    from probes.reach import IceServer  # noqa: PLC0415
+    from probes.uri import parse_uri  # noqa: PLC0415
+
+    servers = [IceServer(parse_uri(uri)) for uri in uris]
+    remarks: list[Remark] = []
+    if file is not None:
+        entries = read_ice_servers(_text_of(file))
+        urls = urls_of(entries)
+        remarks = lint(entries, urls, time.time(), longest_call_s)
+        servers += servers_of(urls)
+    if not servers:
+        raise InputError("nothing to probe: give URIs such as turn:host:3478, or --file with iceServers")
+    return servers, remarks
+
+
+async def _discovered(servers: "list[IceServer]", options: "ProbeOptions") -> "list[IceServer]":
+    import asyncio  # noqa: PLC0415
+
+    from probes.discovery import NotInDnsError, discover, resolver_at  # noqa: PLC0415
+    from probes.reach import IceServer  # noqa: PLC0415
+
+    resolver = resolver_at(options.resolver, options.timeout_s)
+    try:
+        found = await asyncio.gather(*(discover(server.uri, resolver) for server in servers))
+    except (NotInDnsError, TimeoutError) as error:
+        raise InputError(f"--discover: {error}") from None
+    return [IceServer(uri, server.credentials) for server, uris in zip(servers, found, strict=True) for uri in uris]
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return sys.stdin.read() if str(file) == "-" else file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"--file {file}: cannot be read ({type(error).__name__})") from None
+
+
+def _address(option: str, text: str, port: int | None) -> "Address":
+    import ipaddress  # noqa: PLC0415
+
+    from probes.attributes import Address  # noqa: PLC0415
+
+    host, _, after = text.rpartition(":") if text.count(":") == 1 or "]:" in text else (text, "", "")
+    try:
+        number = int(after) if after else port
+        if number is None or not 0 < number < 65536:
+            raise ValueError
+        return Address(str(ipaddress.ip_address(host.strip("[]"))), number)
+    except ValueError:
+        needed = "ADDRESS:PORT" if port is None else "ADDRESS or ADDRESS:PORT"
+        raise InputError(f"{option} {text}: write {needed}, with a numeric address ([…] for IPv6)") from None
+
+
+def _first_line(option: str, file: Path | None, variable: str) -> str | None:
+    if file is None:
+        return os.environ.get(variable)
+    try:
+        return file.read_text().partition("\n")[0].rstrip("\r")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{option} {file}: cannot be read ({type(error).__name__})") from None
+
+
+def _credentials(username: str | None, password_file: Path | None, has_secret: bool) -> "Credentials | None":
     from probes.turn import Credentials  # noqa: PLC0415
 
-    password = os.environ.get(PASSWORD_VARIABLE)
-    if password_file is not None:
-        try:
-            password = password_file.read_text().partition("\n")[0].rstrip("\r")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"--password-file {password_file}: cannot be read ({type(error).__name__})") from None
-    if username is None:
+    password = _first_line("--password-file", password_file, PASSWORD_VARIABLE)
+    if username is None or has_secret:
         return None
     if password is None:
         raise InputError("--username without a password: set CALLDRILL_TURN_PASSWORD or give --password-file")
@@ -100,20 +209,22 @@ def _keep(record: Path | None, results: "list[ProbeResult]") -> None:
     recorder.close()
 
 
-def _tell(results: "list[ProbeResult]", json_out: bool, verbose: bool) -> None:
-    from probes.verdict import verdict_sentence  # noqa: PLC0415
+def _tell(
+    results: "list[ProbeResult]", lint: "list[Remark]", longest_call_s: float, json_out: bool, verbose: bool
+) -> None:
+    from probes.verdict import remarks, verdict_sentence  # noqa: PLC0415
 
     if verbose:
         for result in results:
             sys.stderr.write("".join(f"{result.target} {line}\n" for line in result.log))
-    sentence = verdict_sentence(results)
+    sentence, notes = verdict_sentence(results), remarks(results, longest_call_s)
     if json_out:
-        sys.stdout.write(_document(results, sentence))
+        sys.stdout.write(_document(results, sentence, notes, lint))
     else:
-        _print_table(results, sentence)
+        _print_table(results, sentence, [*notes, *map(str, lint)])
 
 
-def _document(results: "list[ProbeResult]", sentence: str) -> str:
+def _document(results: "list[ProbeResult]", sentence: str, notes: list[str], lint: "list[Remark]") -> str:
     import msgspec  # noqa: PLC0415
 
     failed = any(result.outcome != "ok" for result in results)
@@ -123,14 +234,18 @@ def _document(results: "list[ProbeResult]", sentence: str) -> str:
         "outcome": "failed" if failed else "ok",
         "verdict": sentence,
         "results": results,
+        "remarks": notes,
+        "lint": lint,
     }
     return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
 
 
-def _print_table(results: "list[ProbeResult]", sentence: str) -> None:
+def _print_table(results: "list[ProbeResult]", sentence: str, notes: list[str]) -> None:
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
+
+    from probes.verdict import row_name  # noqa: PLC0415
 
     console = Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS, highlight=False, soft_wrap=True)
     table = Table(box=None, pad_edge=False)
@@ -139,12 +254,14 @@ def _print_table(results: "list[ProbeResult]", sentence: str) -> None:
     for result in results:
         good = result.outcome == "ok"
         outcome = Text("ok" if good else "FAILED", style="green" if good else "bold red")
-        table.add_row(Text(result.target), outcome, Text(_phases(result)), Text(_figures(result)))
+        table.add_row(Text(row_name(result, results)), outcome, Text(_phases(result)), Text(_figures(result)))
     with console.capture() as captured:
         console.print(table)
         for result in results:
             if result.outcome != "ok":
-                console.print(Text(_complaint(result)))
+                console.print(Text(_complaint(result, results)))
+        for note in notes:
+            console.print(Text(note, style="yellow"))
         console.print(Text(sentence, style="bold"))
     sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
@@ -158,7 +275,7 @@ def _figures(result: "ProbeResult") -> str:
     return ", ".join(f"{name} {known[name]:.4g}" for name in _FIGURES if name in known)
 
 
-def _complaint(result: "ProbeResult") -> str:
-    from probes.verdict import whose  # noqa: PLC0415
+def _complaint(result: "ProbeResult", results: "list[ProbeResult]") -> str:
+    from probes.verdict import row_name, whose  # noqa: PLC0415
 
-    return f"{result.target}: {result.cause} ({whose(result)}); {result.mend}"
+    return f"{row_name(result, results)}: {result.cause} ({whose(result)}); {result.mend}"

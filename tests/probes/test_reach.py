@@ -36,11 +36,18 @@ async def test_coturn_relays_to_ourselves(coturn: Coturn, options: ProbeOptions,
     result = await _probe(coturn.uri(transport), options)
     assert result.outcome == "ok", (result.cause, result.log)
     connect = {"udp": [], "tcp": ["connect"], "tls": ["connect", "tls"]}[transport]
-    rest = ["allocate", "peer", "permission", "channel", "relay", "refresh"]
-    assert _phases(result) == ["resolve", *connect, *rest]
+    mtu = ["mtu"] if transport == "udp" else []
+    rest = ["allocate", "peer", "permission", "channel", "relay", *mtu, "refresh"]
+    alpn = ["alpn"] if transport == "tls" else []
+    assert _phases(result) == ["resolve", *connect, *rest, *alpn]
     figures, facts = _figures(result), result.facts or {}
     assert (figures["relay_sent"], figures["relay_received"]) == (10, 10)
+    assert (figures["return_sent"], figures["return_received"]) == (10, 10)
     assert figures["relay_rtt_ms"] > 0
+    assert 40 < figures["relay_kbit_s"] < 160, "172 bytes every 20 ms are 69 kbit/s"
+    assert all(figures[f"{step}_rtt_ms"] > 0 for step in ("challenge", "allocate", "permission", "channel", "refresh"))
+    assert (figures["retransmissions"], figures["allocate_answered"]) == (0, 1)
+    assert figures.get("relay_mtu_bytes") == (1500 if transport == "udp" else None)
     assert figures["lifetime_s"] == 600
     assert facts["realm"] == REALM
     assert facts["relayed_address"].startswith(HOST)
@@ -217,14 +224,16 @@ async def test_a_resolver_that_hangs_is_bounded(monkeypatch: pytest.MonkeyPatch)
     assert time.monotonic() - began < 2
 
 
-async def test_the_next_address_is_tried_where_nothing_listens(
+async def test_every_address_behind_a_name_has_a_row(
     coturn: Coturn, options: ProbeOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    both = [(int(socket.AF_INET), ("127.0.0.2", coturn.port)), (int(socket.AF_INET), (HOST, coturn.port))]
+    both = [(int(socket.AF_INET), ("127.0.0.2", 0)), (int(socket.AF_INET), (HOST, 0))]
     monkeypatch.setattr(resolve_module, "_lookup", lambda *_args: both)
-    result = await _probe(f"turn:two.example:{coturn.port}", options)
-    assert result.outcome == "ok", result.log
-    assert any("trying the next address" in line for line in result.log)
+    results = await probe_all([parse_uri(f"turn:two.example:{coturn.port}")], options)
+    assert [(result.outcome, result.cause_id) for result in results] == [("failed", "refused"), ("ok", "")]
+    assert [(result.facts or {})["server_address"] for result in results] == [
+        f"{host}:{coturn.port}" for host in ("127.0.0.2", HOST)
+    ]
 
 
 async def test_garbage_is_no_stun() -> None:

@@ -18,6 +18,7 @@ def _result(transport: str = "udp", cause: str = "", probe: str = "turn", **figu
         phases=(),
         measurements=tuple(Measurement(name, value) for name, value in figures.items()),
         cause=cause,
+        cause_id="timeout-udp" if cause == TIMED_OUT else cause,
         owner="network" if cause else "",
         mend="mend it" if cause else "",
     )
@@ -38,7 +39,8 @@ RELAYED = {"relay_sent": 10.0, "relay_received": 10.0, "relay_rtt_ms": 40.0}
         ),
         (
             [_result(cause=TIMED_OUT), _result("tcp", **RELAYED)],
-            "UDP does not get through on this network; turn:tcp.example works: offer it to every caller.",
+            "UDP gets no answer, TCP does: a firewall drops UDP; calls will work through turn:tcp.example at +0 ms to"
+            " connect, 40 ms for a relayed packet.",
         ),
         (
             [_result(cause=TIMED_OUT), _result("tcp", "refused"), _result("tls", **RELAYED)],
