@@ -56,6 +56,7 @@ async def check_turn(stage: Stage, link: Link) -> None:
             await leg.ask(leg.client.refresh(0))
     finally:
         stage.waterfall.figure("retransmissions", leg.transmissions - leg.requests)
+        stage.waterfall.figure("stale_nonces", leg.challenges.count(438) or None)
         leg.abandon()
     if stage.options.secret is not None and stage.credentials is not None and leg.challenges:
         with stage.waterfall.phase("clock"):
