@@ -78,6 +78,12 @@ CAUSES: dict[str, Cause] = {
         "check that the port speaks this protocol, and the server's log",
         "the stream ends",
     ),
+    "unfinished": Cause(
+        "the answer was not whole after {timeout:g} s: {detail}",
+        "server",
+        "check what listens on {endpoint}, and the load of the server",
+        "a stream that begins a message and does not end it: another protocol, or a slow drip",
+    ),
     "protocol": Cause(
         "the answer breaks the protocol: {detail}",
         "server",

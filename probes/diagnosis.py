@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from measures.probe import Owner
 from probes.attributes import ALTERNATE_SERVER, THIRD_PARTY_AUTHORIZATION
 from probes.causes import CAUSES, CODES, VERIFICATION
-from probes.errors import MalformedMessage
+from probes.errors import RemoteError, UnfinishedMessage
 from probes.turn import Refused
 from probes.uri import IceUri
 
@@ -73,10 +73,12 @@ def of_exception(error: BaseException, uri: IceUri, phase: str, timeout_s: float
     if isinstance(error, ssl.SSLError):
         reason = (error.reason or "handshake failed").replace("_", " ").lower()
         return diagnosis("tls", detail=reason, endpoint=uri.endpoint)
-    if isinstance(error, ConnectionRefusedError):
-        return diagnosis("refused", endpoint=uri.endpoint)
     if isinstance(error, ConnectionError):
-        return diagnosis("closed", phase=phase)
+        name = "refused" if isinstance(error, ConnectionRefusedError) else "closed"
+        return diagnosis(name, endpoint=uri.endpoint, phase=phase)
+    if isinstance(error, RemoteError):
+        name = "unfinished" if isinstance(error, UnfinishedMessage) else "protocol"
+        return diagnosis(name, detail=error, endpoint=uri.endpoint, timeout=timeout_s)
     return _of_the_rest(error, uri)
 
 
@@ -87,8 +89,6 @@ def _of_timeout(uri: IceUri, phase: str, timeout_s: float) -> Diagnosis:
 
 
 def _of_the_rest(error: BaseException, uri: IceUri) -> Diagnosis:
-    if isinstance(error, MalformedMessage):
-        return diagnosis("protocol", detail=error, endpoint=uri.endpoint)
     if isinstance(error, socket.gaierror):
         return diagnosis("name", host=uri.host)
     number = error.errno if isinstance(error, OSError) else None

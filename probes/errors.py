@@ -3,7 +3,8 @@
     ProbeError
     ├── BadInput            you asked for something that cannot be probed (a URI, a size, an interval)
     └── RemoteError
-        └── MalformedMessage    bytes from the far end that are no message of the protocol
+        ├── MalformedMessage    bytes from the far end that are no message of the protocol
+        └── UnfinishedMessage   the beginning of one, and no end
 
 Whatever bytes arrive, a parser of this room raises `MalformedMessage` or returns: never anything else.
 """
@@ -23,3 +24,7 @@ class RemoteError(ProbeError):
 
 class MalformedMessage(RemoteError):  # noqa: N818
     """Bytes that are no well-formed message."""
+
+
+class UnfinishedMessage(RemoteError):  # noqa: N818
+    """An answer began to come and was not whole in time."""

@@ -46,6 +46,11 @@ class StreamFramer:
     def __init__(self) -> None:
         self._buffer = b""
 
+    @property
+    def pending(self) -> bytes:
+        """The beginning of a frame that is not whole yet."""
+        return self._buffer
+
     def feed(self, data: bytes) -> list[bytes]:
         """The frames completed by ``data``. Raises `MalformedMessage` when the stream is neither protocol."""
         self._buffer += data

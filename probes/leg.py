@@ -4,7 +4,7 @@
 the grant or raises `RefusedError`.
 """
 
-from probes.errors import MalformedMessage, RemoteError
+from probes.errors import MalformedMessage, RemoteError, UnfinishedMessage
 from probes.transaction import Answer, ask
 from probes.transport import Link
 from probes.turn import AskAgain, Credentials, Granted, Ignored, Refused, Relayed, Request, State, TurnClient
@@ -63,7 +63,7 @@ class Leg:
     async def _ask_once(self, request: Request) -> Answer[Granted | AskAgain | Refused]:
         try:
             return await ask(self.link, lambda: (request.transaction_id, request.data), self._accept, self._timeout_s)
-        except TimeoutError as error:
+        except (TimeoutError, UnfinishedMessage) as error:
             if self._ignored:  # it did answer, but not in a way that may be believed
                 raise MalformedMessage(self._ignored[-1]) from error
             raise

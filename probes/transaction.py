@@ -14,6 +14,7 @@ from itertools import count
 from typing import Generic, TypeVar
 
 from measures.clock import NS_PER_S
+from probes.errors import UnfinishedMessage
 from probes.transport import Link
 
 RTO_S = 0.5
@@ -47,7 +48,8 @@ async def ask(
 ) -> Answer[T]:
     """Send ``question()`` (transaction id, bytes) until ``accept`` takes a frame for (transaction id, value).
 
-    Raises `TimeoutError` after ``timeout_s``, and whatever the link or ``accept`` raise.
+    Raises `TimeoutError` after ``timeout_s``, `UnfinishedMessage` if half an answer has come by then, and whatever the
+    link or ``accept`` raise.
     """
     sent: dict[bytes, list[int]] = {}
     deadline = time.monotonic_ns() + int(timeout_s * NS_PER_S)
@@ -60,6 +62,8 @@ async def ask(
             async with asyncio.timeout(max(wait_s, 0.0)):
                 return await _next_answer(link, accept, sent)
         except TimeoutError:
+            if link.pending:
+                raise UnfinishedMessage(f"{len(link.pending)} bytes that begin with {link.pending[:16]!a}") from None
             if time.monotonic_ns() >= deadline or link.reliable:
                 raise
     raise AssertionError("the delays never end")

@@ -36,6 +36,10 @@ class Link(Protocol):
     async def receive(self) -> tuple[bytes, int]:
         """The next frame and when it came. Raises `OSError` or `MalformedMessage`."""
 
+    @property
+    def pending(self) -> bytes:
+        """What has come of a frame that is not whole."""
+
     def close(self) -> None:
         """Give the socket back."""
 
@@ -70,6 +74,11 @@ class UdpLink(asyncio.DatagramProtocol):
         if isinstance(item, OSError):
             raise item
         return item
+
+    @property
+    def pending(self) -> bytes:
+        """Nothing: datagrams are whole."""
+        return b""
 
     def forbid_fragments(self, forbidden: bool) -> None:
         """Whether datagrams are dropped on the way rather than cut in pieces; that they are too long is no failure."""
@@ -144,6 +153,11 @@ class StreamLink:
             now = time.monotonic_ns()
             self._frames = [(frame, now) for frame in self._framer.feed(data)]
         return self._frames.pop(0)
+
+    @property
+    def pending(self) -> bytes:
+        """What has come of a frame that is not whole."""
+        return self._framer.pending
 
     def close(self) -> None:
         """Close the connection at once: nothing that matters is in flight."""
