@@ -7,6 +7,8 @@ measures the process it runs in: lateness of each tick, missed ticks, and the la
 """
 
 import asyncio
+import itertools
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -50,6 +52,11 @@ class FrameClock:
             if timer is not None:
                 timer.cancel()
         self._timer = self._lag_timer = None
+
+    def recent_lag_ms(self, quantile: float) -> float:
+        """That quantile of the loop's lag in the last minute; NaN before there is any."""
+        recent = sorted(itertools.islice(reversed(self.loop_lag_ns), int(60 / LAG_PROBE_S)))
+        return recent[min(len(recent) - 1, int(len(recent) * quantile))] / 1e6 if recent else math.nan
 
     def _arm(self) -> None:
         wait_s = max(0.0, (self._due_ns - time.monotonic_ns()) / 1e9)

@@ -1,6 +1,7 @@
 """A telephone for the tests of the agent: a peer of ours in a call, and what it was told."""
 
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -27,6 +28,13 @@ class Phone:
     headers: dict
     session_id: str
     speech: list[bytes] = field(default_factory=list)
+    spoke_ns: int = 0  # when the first frame of what is said was sent; set to 0 to know it anew
+
+    def frame(self) -> bytes | None:
+        if not self.speech:
+            return None
+        self.spoke_ns = self.spoke_ns or time.monotonic_ns()
+        return self.speech.pop(0)
 
     def events(self, kind: str) -> list[dict]:
         return [event for event in map(json.loads, self.end.messages) if event["type"] == kind]
@@ -75,7 +83,7 @@ async def calling(
     clock = FrameClock()
     end = make_end(clock, config=PeerConfig(ice=LOOPBACK, codecs=codecs))
     phone = Phone(end, "", headers, secret["session"]["id"])
-    end.peer._handlers.on_frame = lambda due_ns: phone.speech.pop(0) if phone.speech else None
+    end.peer._handlers.on_frame = lambda due_ns: phone.frame()
     try:
         async with httpx.AsyncClient(base_url=agent.url, trust_env=False) as http:
             response = await http.post("/v1/realtime/calls", content=await end.peer.offer(), headers=headers)
