@@ -80,7 +80,7 @@ class Conversation:
         self._reply: Reply | None = None
         self._replying: asyncio.Task[None] | None = None
         self._work: set[asyncio.Task[None]] = set()
-        self._closed = False
+        self._closed = self._leaving = False
 
     def begin(self) -> None:
         """The caller can be told things now."""
@@ -89,6 +89,16 @@ class Conversation:
     def tell(self, type: str, **fields: object) -> None:
         """Send an event."""
         self._send(events.event(type, **fields))
+
+    @property
+    def busy(self) -> bool:
+        """Whether an answer is being made or said."""
+        return self.answering or self._playout.speaking
+
+    def take_leave(self) -> None:
+        """The agent is about to end: the caller is told, and nothing that is said from now on is heard."""
+        self._leaving = True
+        self._send(events.error("server_error", "server_shutting_down", "the agent is going down; call again"))
 
     def hang_up(self) -> None:
         """Nobody is there any more: drop everything, at once."""
@@ -108,7 +118,7 @@ class Conversation:
     def hear(self, pcm: Pcm) -> None:
         """20 ms of what the caller says."""
         self._heard_frames += 1
-        if self._faults.active("deaf") is not None:
+        if self._leaving or self._faults.active("deaf") is not None:
             return
         if not self.session.config.detects_turns:
             self._uncommitted.append(pcm)

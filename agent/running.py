@@ -57,6 +57,8 @@ class Agent:
             ("active_calls", "Living calls", lambda: len(self.switch.calls)),
             ("socket_connections", "Socket.IO connections", lambda: self.socket.connections),
             ("sessions", "Sessions", lambda: len(self.sessions)),
+            ("tasks", "Tasks of the event loop", lambda: len(asyncio.all_tasks())),
+            ("loop_lag_p99_ms", "Lag of the event loop in the last minute", lambda: self.clock.recent_lag_ms(0.99)),
             ("memory_bytes", "Resident memory", _resident_bytes),
             ("history_messages_max", "Longest history of any session",
              lambda: max((len(s.history) for s in self.sessions), default=0)),

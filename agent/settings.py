@@ -4,7 +4,7 @@ import os
 import secrets
 from dataclasses import dataclass, field
 
-from agent import faults, models
+from agent import models
 from agent.errors import SettingsError
 from agent.faults import Fault
 from agent.models import Choice
@@ -52,15 +52,7 @@ def from_environment(environment: dict[str, str] | None = None) -> Settings:
         cors_origins=_list(env.get("CALLDRILL_AGENT_CORS_ORIGINS", "")),
         voice=env.get("CALLDRILL_AGENT_LANGUAGE", "en-us"),
         models=models.choose(env),
-        faults=_faults(env.get("CALLDRILL_AGENT_FAULTS", "")),
     )
-
-
-def _faults(text: str) -> tuple[Fault, ...]:
-    try:
-        return faults.parse(text)
-    except faults.FaultError as error:
-        raise SettingsError(f"CALLDRILL_AGENT_FAULTS: {error}") from None
 
 
 def _number(env: dict[str, str], name: str, default: int, low: int, high: int) -> int:

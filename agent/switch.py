@@ -23,6 +23,8 @@ ENDED: dict[End, str] = {
     "never_connected": "failed",
 }  # fmt: skip
 
+DRAIN_LIMIT_S = 3.0
+
 
 class CallsFull(Exception):  # noqa: N818  a state, named as such
     """No more calls fit."""
@@ -72,6 +74,8 @@ class Switch:
             self._gone(call)
 
     def _gone(self, call: AnyCall) -> None:
+        if call.faults.active("ghost-session") is not None:
+            return
         del self.calls[call.id]
         if call.session.call_id == call.id:
             call.session.call_id = None
@@ -85,8 +89,17 @@ class Switch:
         task.add_done_callback(self._closing.discard)
 
     async def close(self) -> None:
-        """End all calls."""
+        """End all calls: told at once, ended when what is being said is said, or after a while."""
+        for call in self.calls.values():
+            call.conversation.take_leave()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._silence(), DRAIN_LIMIT_S)
         for call in list(self.calls.values()):
             with contextlib.suppress(Exception):
                 await self.end(call, "closing")
         await asyncio.gather(*self._closing, return_exceptions=True)
+
+    async def _silence(self) -> None:
+        """Wait until no answer is being made or said any more."""
+        while any(call.conversation.busy for call in self.calls.values()):  # noqa: ASYNC110  a few seconds, once
+            await asyncio.sleep(0.1)

@@ -43,7 +43,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_agent(**settings: str) -> Iterator[RunningAgent]:
+def running_agent(*arguments: str, **settings: str) -> Iterator[RunningAgent]:
     """Start the agent, wait until it is healthy, end it."""
     port = free_port()
     env = {
@@ -53,7 +53,7 @@ def running_agent(**settings: str) -> Iterator[RunningAgent]:
         **{f"CALLDRILL_AGENT_{name}": value for name, value in settings.items()},
     }
     url = f"http://127.0.0.1:{port}"
-    process = subprocess.Popen([sys.executable, "-m", "agent"], env=env)
+    process = subprocess.Popen([sys.executable, "-m", "agent", *arguments], env=env)
     try:
         deadline = time.monotonic() + 20 * PATIENCE
         while True:
