@@ -1,6 +1,8 @@
 """A caller, a NAT of a chosen kind and two STUN servers in namespaces of a cage: a program that tests run in there.
 
-    caller 10.77.1.2 ──── 10.77.1.1 nat 198.51.100.2 ──── 203.0.113.20, .21 server (coturn :3478, stund :3578)
+    caller 10.77.1.2 ──── 10.77.1.1 nat 198.51.100.2 ──── 203.0.113.20, .21 server
+
+The server is a coturn with both addresses (STUN and TURN on 3478, TLS on 443) and a stund (on 3578).
 
 The NATs are nftables rules, one ruleset for each kind. ``jhash`` gives a port that depends on exactly what it is
 told to depend on, so the mapping is the one that is meant and not an accident of connection tracking. Usage:
@@ -12,12 +14,15 @@ import subprocess
 import sys
 import time
 
-from netem.cage import prepare_inside
+from netem.cage import RUNTIME, prepare_inside
 from netem.namespace import Namespace
+from tests.probes.coturn import PASSWORD, REALM, USER, make_pki
 
 OUTSIDE = "198.51.100.2"
 PRIMARY, OTHER = "203.0.113.20", "203.0.113.21"
-COTURN_PORT, STUND_PORT = 3478, 3578
+COTURN_PORT, STUND_PORT, TLS_PORT = 3478, 3578, 443
+PKI = RUNTIME / "pki"
+NARROW_MTU = 1380
 
 _PRESERVED = "masquerade"
 _HASHED = f"snat to {OUTSIDE} : jhash ip saddr . udp sport{{}} mod 20000 seed 0x5eed offset 20000"
@@ -37,6 +42,12 @@ KINDS = {
     "hairpin": (_PRESERVED, True, "accept"),
     "no-icmp": (_PRESERVED, False, "ip protocol icmp drop"),
     "udp-blocked": (_PRESERVED, False, ""),
+    "only-443": (_PRESERVED, False, ""),
+    "narrow": (_PRESERVED, False, ""),
+}
+_DROPS = {
+    "udp-blocked": "meta l4proto udp drop",
+    "only-443": "tcp dport != 443 drop; iifname in0 meta l4proto udp drop",
 }
 
 
@@ -47,7 +58,7 @@ def rules(kind: str) -> str:
     if kind == "hairpin":
         lead = f"ip daddr {OUTSIDE} dnat to udp dport map @inside"
     turned = f'iifname "in0" oifname "in0" snat to {OUTSIDE}' if kind == "hairpin" else ""
-    blocked = 'iifname "in0" meta l4proto udp drop' if kind == "udp-blocked" else ""
+    blocked = f'iifname "in0" {_DROPS[kind]}' if kind in _DROPS else ""
     first = let_in if kind == "no-icmp" else ""
     return f"""
 table ip kind {{
@@ -94,6 +105,7 @@ def build(kind: str) -> tuple[Namespace, Namespace, Namespace]:
         [
             "ip addr add 10.77.1.1/24 dev in0",
             f"ip addr add {OUTSIDE}/24 dev wan0",
+            *([f"ip link set wan0 mtu {NARROW_MTU}"] if kind == "narrow" else []),
             "ip link set in0 up",
             "ip link set wan0 up",
             "ip route add 203.0.113.0/24 dev wan0",
@@ -117,11 +129,14 @@ def build(kind: str) -> tuple[Namespace, Namespace, Namespace]:
 def serve(server: Namespace, runtime: str) -> list["subprocess.Popen[bytes]"]:
     """coturn and stund, listening."""
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    turn = ["turnserver", "-n", "--no-cli", "--no-tls", "--no-dtls", "--no-tcp", "--log-file=/dev/null"]
+    pki = make_pki(PKI, names=(PRIMARY,))
+    turn = ["turnserver", "-n", "--no-cli", "--no-dtls", "--log-file=/dev/null", "--relay-threads=1"]
     addresses = [f"--listening-ip={address}" for address in (PRIMARY, OTHER)]
-    files = [f"--pidfile={runtime}/pid", f"--userdb={runtime}/db", f"--listening-port={COTURN_PORT}"]
+    ports = [f"--listening-port={COTURN_PORT}", f"--tls-listening-port={TLS_PORT}"]
+    users = ["--lt-cred-mech", f"--user={USER}:{PASSWORD}", f"--realm={REALM}"]
+    files = [f"--pidfile={runtime}/pid", f"--userdb={runtime}/db", f"--cert={pki.certificate}", f"--pkey={pki.key}"]
     stund = ["stund", "-h", PRIMARY, "-a", OTHER, "-p", str(STUND_PORT), "-o", str(STUND_PORT + 1)]
-    started = [server.popen([*turn, *addresses, *files], **quiet), server.popen(stund, **quiet)]
+    started = [server.popen([*turn, *addresses, *ports, *users, *files], **quiet), server.popen(stund, **quiet)]
     wanted = {f"{PRIMARY}:{COTURN_PORT}", f"{OTHER}:{COTURN_PORT + 1}", f"{PRIMARY}:{STUND_PORT}"}
     deadline = time.monotonic() + 20
     while not wanted <= set(server.shell(["ss -Hnul"]).split()):
