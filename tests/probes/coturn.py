@@ -83,15 +83,18 @@ def _general_name(name: str) -> x509.GeneralName:
 class Coturn:
     """One turnserver process; use it as a context manager. ``extra`` are more of its options."""
 
-    def __init__(self, folder: Path, *extra: str, peers_on_loopback: bool = True) -> None:
+    def __init__(
+        self, folder: Path, *extra: str, peers_on_loopback: bool = True, host: str = HOST, tls_port: int | None = None
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.pki = make_pki(folder)
-        self.port, self.tls_port = free_port(), free_port(socket.SOCK_STREAM)
+        self.host = host
+        self.port, self.tls_port = free_port(), tls_port or free_port(socket.SOCK_STREAM)
         self.log: list[str] = []
         self._ready = threading.Event()
         self._command = [
             *("turnserver", "-n", "--no-cli", "--no-dtls", "--no-multicast-peers", "--no-rfc5780"),
-            *(f"--listening-ip={HOST}", f"--relay-ip={HOST}", f"--listening-port={self.port}"),
+            *(f"--listening-ip={host}", f"--relay-ip={host}", f"--listening-port={self.port}"),
             *(f"--tls-listening-port={self.tls_port}", "--lt-cred-mech", f"--user={USER}:{PASSWORD}"),
             *(f"--realm={REALM}", f"--pidfile={folder / 'pid'}", f"--userdb={folder / 'db'}", "--log-file=stdout"),
             *(f"--cert={self.pki.certificate}", f"--pkey={self.pki.key}", "--relay-threads=1"),
@@ -102,8 +105,8 @@ class Coturn:
     def uri(self, transport: str = "udp") -> str:
         """Its TURN URI by ``transport`` (udp, tcp or tls)."""
         if transport == "tls":
-            return f"turns:{HOST}:{self.tls_port}"
-        return f"turn:{HOST}:{self.port}?transport={transport}"
+            return f"turns:{self.host}:{self.tls_port}"
+        return f"turn:{self.host}:{self.port}?transport={transport}"
 
     def __enter__(self) -> "Coturn":
         self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -124,11 +127,11 @@ class Coturn:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.settimeout(0.1)
             try:
-                sock.connect((HOST, self.port))
+                sock.connect((self.host, self.port))
                 sock.send(request(Method.BINDING).encode())
                 sock.recv(2048)
                 for port in (self.port, self.tls_port):
-                    socket.create_connection((HOST, port), timeout=0.1).close()
+                    socket.create_connection((self.host, port), timeout=0.1).close()
             except OSError:
                 time.sleep(0.02)
                 return False

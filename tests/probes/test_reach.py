@@ -1,5 +1,6 @@
 """The chain of stages against a real coturn, and against everything that goes wrong on the way."""
 
+import asyncio
 import dataclasses
 import socket
 import threading
@@ -11,11 +12,13 @@ import pytest
 from measures.probe import ProbeResult
 from measures.record import decode_record, encode_record
 from probes import resolve as resolve_module
+from probes.attributes import XOR_MAPPED_ADDRESS, Address
 from probes.reach import ProbeOptions, probe_all
+from probes.stun import Class, Message, Method
 from probes.turn import Credentials
 from probes.uri import parse_uri
-from probes.verdict import verdict_sentence
-from tests.probes.coturn import HOST, PASSWORD, REALM, USER, Coturn, free_port, make_pki
+from probes.verdict import remarks, verdict_sentence
+from tests.probes.coturn import HOST, PASSWORD, REALM, USER, Coturn, Pki, free_port, make_pki
 from tests.probes.forwarder import Forwarder
 
 
@@ -249,3 +252,50 @@ async def test_garbage_is_no_stun() -> None:
         result = await _probe(f"stun:{HOST}:{server.getsockname()[1]}", ProbeOptions(timeout_s=2))
         thread.join()
     assert "breaks the protocol" in result.cause
+
+
+async def test_twelve_rows_run_at_once() -> None:
+    """The server answers nobody before all have asked: one after the other they would wait for ever."""
+    asked: dict[tuple[str, int], bytes] = {}
+
+    class Barrier(asyncio.DatagramProtocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.transport = transport
+
+        def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:  # type: ignore[override]
+            asked[addr] = data
+            for client, question in asked.items() if len(asked) == 12 else ():
+                mapped = ((XOR_MAPPED_ADDRESS, Address(*client)),)
+                answer = Message(Method.BINDING, Class.SUCCESS, question[8:20], mapped)
+                self.transport.sendto(answer.encode(), client)  # type: ignore[attr-defined]
+
+    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(Barrier, local_addr=(HOST, 0))
+    uri = parse_uri(f"stun:{HOST}:{transport.get_extra_info('sockname')[1]}")
+    results = await probe_all([uri] * 12, ProbeOptions(timeout_s=10))
+    transport.close()
+    assert [result.outcome for result in results] == ["ok"] * 12
+
+
+async def test_addresses_of_a_name_that_show_different_certificates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TLS is audited for each address, so the one node that has not loaded the new certificate is found."""
+    monkeypatch.setattr(
+        resolve_module, "_lookup", lambda *_args: [(int(socket.AF_INET), (h, 0)) for h in (HOST, "127.0.0.2")]
+    )
+    pki, port = make_pki(tmp_path / "pki", days=40, names=("two.example",)), free_port(socket.SOCK_STREAM)
+    old = make_pki(tmp_path / "pki2", days=3, names=("two.example",))
+    (tmp_path / "both.pem").write_bytes(pki.ca.read_bytes() + old.ca.read_bytes())
+
+    def server(name: str, host: str, own: Pki) -> Coturn:
+        files = (f"--cert={own.certificate}", f"--pkey={own.key}")
+        return Coturn(tmp_path / name, *files, host=host, tls_port=port)
+
+    with server("a", HOST, pki), server("b", "127.0.0.2", old):
+        uri = parse_uri(f"turns:two.example:{port}")
+        options = ProbeOptions(Credentials(USER, PASSWORD), tmp_path / "both.pem", 3, relay=False)
+        results = await probe_all([uri], options)
+    assert [result.outcome for result in results] == ["ok", "ok"], results
+    notes = remarks(results, 60)
+    assert any("ends in 3.0 days" in note and "127.0.0.2" in note for note in notes)
+    assert any("its addresses show different certificates" in note for note in notes)
