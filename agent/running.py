@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import psutil
 from aiortc import RTCCertificate
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
 
 from agent import brain, models, telemetry
 from agent.call import LiveCall
@@ -41,6 +41,7 @@ class Agent:
         self.sessions = SessionStore(settings.session_ttl_s, settings.sessions_max, self._new_history)
         self._certificate = RTCCertificate.generateCertificate()
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)  # its memory, for those who can ask it only from afar
         self.ledger, self.latencies = Ledger(), Latencies()
         self.dashboard = Dashboard(self.ledger, self.latencies)
         self.telemetry = telemetry.Intake(self.registry, self.latencies, self.dashboard)

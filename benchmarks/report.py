@@ -100,7 +100,7 @@ def _write_call(file: BinaryIO, index: int, chance: np.random.Generator) -> None
         turns.append(Turn(number, "order", begun, ended, heard, heard + 3 * NS_PER_S, "Certainly."))
     fault = due + 60 * NS_PER_S
     back = fault + int(chance.uniform(4, 9) * NS_PER_S)
-    attempt = Attempt(1, 1000, fault + 5 * NS_PER_S // 2, fault + 3 * NS_PER_S, "ice-restart", "ok")
+    attempt = Attempt(1, 1000, fault + 3 * NS_PER_S, fault + 7 * NS_PER_S // 2, "ice-restart", "ok")
     recovery = Recovery("silence", fault, fault + 2 * NS_PER_S, (attempt,), back, turns[3].agent_speech_start_ns, True)
     end = due + CALL_S * NS_PER_S
     failed = index % 97 == 13

@@ -158,15 +158,19 @@ class Conductor:
             "CALLDRILL_CALLER_ADDRESSES": lab.addresses.caller,
         }
         url = f"http://{lab.addresses.agent}:{AGENT_PORT}"
-        add = self._recorder.add
         load = Load(lab.caller, self._plan(lab, url), secrets, self._runtime, self._folder / "logs" / "locust.log")
         timeline = TimelineRunner(lab, self._drill.actions(), self._on_network)
-        with AgentWatch(agent.pid, url, lab.server, add), load, timeline:
+        with self._watch(agent, url, lab), load, timeline:
             if not load.follow(lambda event: self._on_load(event, timeline), self._abort.failed):
                 self._recorder.note(f"stopped: {self._abort.reason}", "warning")
         agent.check()
         if timeline.failed is not None:
             raise timeline.failed
+
+    def _watch(self, agent: Service, url: str, lab: Lab) -> AgentWatch:
+        told = self._drill.agent.metrics
+        pid = None if told else agent.pid
+        return AgentWatch(told or f"{url}/metrics", self._recorder.add, pid, lab.server)
 
     def _plan(self, lab: Lab, url: str) -> LoadPlan:
         callers = self._drill.callers

@@ -10,14 +10,15 @@ import tomllib
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, get_args
+from urllib.parse import urlsplit
 
 import msgspec
 
 from calldrill.errors import InputError
 from loadtest.arrivals import SHAPES, Arrivals, Constant, Ramp, Soak, Spike, Steps, length_s, planned_calls
 from loadtest.conversation import SPEECH
-from loadtest.reconnection import POLICIES
 from measures.network import ActionKind, NetworkAction
+from measures.policy import POLICIES
 from measures.preset import PRESETS
 from measures.threshold import ThresholdError, parse_threshold
 from netem.errors import NetemError
@@ -83,10 +84,15 @@ class AgentPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Another one is started at the lab's server site with ``CALLDRILL_AGENT_HOST``, ``_PORT`` and ``_API_KEY`` in its
     environment, and has to speak as the OpenAI Realtime API does on that address.
+
+    ``metrics`` is the address of its Prometheus page: then its memory is what stands there, and not what the kernel
+    says of the process that was started. ``memory_limit_mb`` is what it may take at most.
     """
 
     command: tuple[str, ...] = ()
     ready_timeout_s: Annotated[float, msgspec.Meta(gt=0, le=300)] = 20.0
+    metrics: str = ""
+    memory_limit_mb: Positive | None = None
 
 
 class CallersPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -258,6 +264,7 @@ def _trouble(drill: Drill) -> str | None:
     """What the types could not see; None when all is well."""
     return (
         _profile_trouble("lab.profile", drill.lab.profile)
+        or _metrics_trouble(drill.agent.metrics)
         or _timeline_trouble(drill.timeline)
         or _callers_trouble(drill.callers)
         or _checks_trouble(drill.presets, drill.checks)
@@ -270,6 +277,18 @@ def _profile_trouble(where: str, name: str) -> str | None:
     except (NetemError, KeyError) as error:
         return f"{where}: {error.args[0]}"
     return None
+
+
+def _metrics_trouble(address: str) -> str | None:
+    """Nothing, or an address without credentials: it is written into the run folder."""
+    try:
+        url = urlsplit(address)
+        usable = not address or (url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0)
+    except ValueError:
+        return f"agent.metrics: {address!r} is no address; give http://host:port/metrics"
+    if "@" in url.netloc:
+        return "agent.metrics: no user and password in it, for it is written into the run folder"
+    return None if usable else f"agent.metrics: {address!r} is no address; give http://host:port/metrics"
 
 
 def _timeline_trouble(parts: tuple[ActionPart, ...]) -> str | None:

@@ -1,11 +1,14 @@
 """The agent's memory over time, and what it was holding, twice a second.
 
-Memory is the proportional set size of the whole process tree, read from the kernel; calls and history come from the
-agent's own metrics by HTTP, from inside its namespace, so the reading crosses no impaired link. What could not
-be read at some moment is None at that moment.
+Memory is the proportional set size of the whole process tree, read from the kernel, or for an agent elsewhere what it
+says itself (``process_resident_memory_bytes``, as every Prometheus client library exports it); calls and history come
+from the agent's own metrics by HTTP, from inside its namespace, so the reading crosses no impaired link. What could
+not be read at some moment is None at that moment, and without any memory there is no look at all.
 """
 
+import contextlib
 import http.client
+import math
 import threading
 import time
 import urllib.request
@@ -20,13 +23,24 @@ from netem.namespace import Namespace
 EVERY_S = 0.5
 CALLS = "calldrill_agent_active_calls"
 HISTORY = "calldrill_agent_history_messages_max"
+RESIDENT = "process_resident_memory_bytes"
+METRICS_MOST_BYTES = 1 << 20
+# Straight to the agent: a proxy that is meant for the internet knows nothing of it.
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class AgentWatch:
-    """Watches a process tree from a thread of its own, as a context manager."""
+    """Watches an agent from a thread of its own, as a context manager.
 
-    def __init__(self, pid: int, url: str, namespace: Namespace, emit: Callable[[MemorySample], None]) -> None:
-        self._pid, self._url, self._namespace, self._emit = pid, url, namespace, emit
+    With ``pid`` it is a process tree of this machine; without, the memory is what the agent's metrics say of it. The
+    metrics are read from inside ``namespace`` where there is one.
+    """
+
+    def __init__(
+        self, metrics_url: str, emit: Callable[[MemorySample], None], pid: int | None = None,
+        namespace: Namespace | None = None,
+    ) -> None:  # fmt: skip
+        self._url, self._emit, self._pid, self._namespace = metrics_url, emit, pid, namespace
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="agent-watch", daemon=True)
 
@@ -39,31 +53,34 @@ class AgentWatch:
         self._thread.join()
 
     def _run(self) -> None:
-        with self._namespace.enter():
+        with self._namespace.enter() if self._namespace else contextlib.nullcontext():
             due = time.monotonic()
             while not self._stop.is_set():
                 sample = self._sample()
                 if sample is not None:
                     self._emit(sample)
-                due += EVERY_S
+                due = max(due + EVERY_S, time.monotonic())
                 self._stop.wait(max(0.0, due - time.monotonic()))
 
     def _sample(self) -> MemorySample | None:
-        memory = tree_memory(self._pid)
-        if memory is None:
+        told = read_metrics(self._url)
+        memory = (told.get(RESIDENT), None) if self._pid is None else tree_memory(self._pid)
+        if memory is None or memory[0] is None:
             return None
-        told = self._metrics()
-        at_ns = time.monotonic_ns()
-        return MemorySample(at_ns, memory[0], memory[1], told.get(CALLS), told.get(HISTORY))
+        return MemorySample(time.monotonic_ns(), memory[0], memory[1], told.get(CALLS), told.get(HISTORY))
 
-    def _metrics(self) -> dict[str, int]:
-        try:
-            with urllib.request.urlopen(f"{self._url}/metrics", timeout=1.0) as response:  # noqa: S310  our own agent
-                text = response.read(1 << 20).decode()
-            families = text_string_to_metric_families(text)
-            return {sample.name: int(sample.value) for family in families for sample in family.samples}
-        except (OSError, ValueError, http.client.HTTPException):
-            return {}
+
+def read_metrics(url: str) -> dict[str, int]:
+    """What a Prometheus page says, by name; empty when it cannot be read. Of a name with labels the sum."""
+    try:
+        with _opener.open(url, timeout=1.0) as response:
+            text = response.read(METRICS_MOST_BYTES).decode()
+        told: dict[str, float] = {}
+        for sample in (sample for family in text_string_to_metric_families(text) for sample in family.samples):
+            told[sample.name] = told.get(sample.name, 0.0) + sample.value
+        return {name: int(value) for name, value in told.items() if math.isfinite(value)}
+    except (OSError, ValueError, http.client.HTTPException):
+        return {}
 
 
 def tree_memory(pid: int) -> tuple[int, int | None] | None:

@@ -14,10 +14,11 @@ from agent import protocol
 from calldrill.cli import COMMANDS
 from calldrill.drill import built_in_drills, load_drill
 from loadtest import adaptation, life
-from loadtest.reconnection import POLICIES, REACTIONS, SEVERITY
+from loadtest.reconnection import REACTIONS, SEVERITY
 from loadtest.steps import CONNECTING, FLOW
 from measures.metric import LABELS, METRICS, Metric
 from measures.network import BurstyLoss
+from measures.policy import POLICIES
 from measures.preset import PRESETS
 from netem.loss import mean_loss
 from netem.profiles import PROFILES

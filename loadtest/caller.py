@@ -19,7 +19,7 @@ from loadtest.failures import blame_of, severity_of
 from loadtest.line import Line
 from loadtest.plan import CallPlan
 from loadtest.quality_watch import QualityWatch
-from loadtest.reconnection import POLICIES, REACTIONS, Policy, Trigger
+from loadtest.reconnection import REACTIONS, Trigger
 from loadtest.rescue import Rescue, Tried
 from loadtest.script import Agent, GaveUp, Script
 from loadtest.steps import Stopwatch
@@ -27,6 +27,7 @@ from loadtest.target import Target, TargetError
 from loadtest.targets import open_target
 from loadtest.telemetry import HttpPost, Telemetry
 from measures.call import Blame, Call, CallOutcome, RtpStats
+from measures.policy import POLICIES, Policy
 from measures.probe import Phase
 from measures.record import Record
 from rtc.errors import PeerError

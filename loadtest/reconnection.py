@@ -1,9 +1,9 @@
-"""What ends a caller's connection, what it does about that, and how patiently: three tables.
+"""What ends a caller's connection, and what it does about that: two tables, and a policy says how patiently.
 
 `SEVERITY` says of each trouble whether another try can help: a *fatal* one ends the call, a *recoverable* one is
 tried again with back-off, a *transient* one is expected to pass. `REACTIONS` says what is done at each trigger. A
-policy says when: ``delay(n) = min(base · 2ⁿ, cap)`` before attempt n (from 0), at most ``max_attempts``; the counter
-returns to 0 on success; there is never a second attempt while one is pending, since one task makes them all.
+policy (`measures.policy`) says when; there is never a second attempt while one is pending, since one task makes them
+all.
 
 The time of ``disconnected-too-long`` runs from the last media that came, which is when the clients' own timers begin
 to miss something; until then the living path is asked for a sign of life at once and repeatedly (the *fast
@@ -57,27 +57,3 @@ REACTIONS: dict[Trigger, Reaction] = {
     "restart-impossible": Reaction("recoverable", "new-call", counts=False),
     "token-expired": Reaction("recoverable", "renew-token", counts=False),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """Attempts and delays of one client."""
-
-    name: str
-    max_attempts: int
-    base_ms: int
-    cap_ms: int
-
-    def delay_ms(self, attempt: int, retry_after_s: float | None = None) -> int | None:
-        """The delay before attempt ``attempt`` (from 0), or None when there are no more.
-
-        A target that asked to be left alone for longer is, up to the cap: the cap is what a person will bear.
-        """
-        if attempt >= self.max_attempts:
-            return None
-        return int(min(max(self.base_ms * 2**attempt, (retry_after_s or 0) * 1000), self.cap_ms))
-
-
-WIDGET = Policy("widget", max_attempts=5, base_ms=1000, cap_ms=30_000)
-VOICE_HOOK = Policy("voice-hook", max_attempts=3, base_ms=2000, cap_ms=30_000)
-POLICIES = {policy.name: policy for policy in (WIDGET, VOICE_HOOK)}

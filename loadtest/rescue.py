@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from loadtest.reconnection import Policy
 from measures.call import Attempt, Recovery
+from measures.policy import Policy
 
 MEDIA_AFTER_ATTEMPT_S = 2.0
 

@@ -75,6 +75,11 @@ _DECLARED = (
            "Recoveries after which the agent had forgotten the conversation."),
     Metric("reconnect_attempts", "", "trend", "lower", "recovery", 1,
            "Attempts made in one recovery (widget policy: at most 5)."),
+    Metric("policy_broken", "", "counter", "lower", "recovery", 0.01,
+           "Recoveries whose attempts broke the caller's policy: too many, a delay that is not the policy's, a counter "
+           "not reset, or an attempt begun outside its time."),
+    Metric("sessions_doubled", "", "counter", "lower", "recovery", 0.01,
+           "Recoveries after which the agent went on holding more living calls than there were callers."),
     Metric("probes_failed", "", "counter", "lower", "probe", 0.01, "STUN and TURN probes that did not end `ok`."),
     Metric("probe_relay_rtt", "ms", "trend", "lower", "probe", 5,
            "Round trip of one packet relayed by TURN to ourselves."),
@@ -94,6 +99,15 @@ _DECLARED = (
            slopes=True),
     Metric("agent_memory_growth", "MB", "gauge", "lower", "agent", 5,
            "Largest agent memory seen after the first call was due, less the last before it."),
+    Metric("agent_memory_per_call_minute", "MB", "estimate", "lower", "agent", 0.05,
+           "What a minute of one call adds to the agent's memory, at the same number of living calls (regression on "
+           "call-minutes)."),
+    Metric("agent_memory_kept_per_call", "MB", "estimate", "lower", "agent", 0.05,
+           "What a call that has ended leaves in the agent's memory (regression on the number of ended calls, at the "
+           "same number of living ones)."),
+    Metric("agent_hours_to_limit", "h", "estimate", "higher", "agent", 1,
+           "How long the agent could go on like this until its memory reaches its limit (`[agent] memory_limit_mb`, or "
+           "the machine's memory), by its slope over time. A million hours stand for never."),
     Metric("history_messages", "", "trend", "lower", "agent", 1,
            "Longest conversation history of any living session."),
     Metric("impairment_unproven", "", "counter", "lower", "lab", 0, "Impairments whose proof failed."),

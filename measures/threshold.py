@@ -35,6 +35,7 @@ _AGGREGATES: dict[str, tuple[str, ...]] = {
 _UNIT_SCALE: dict[str, dict[str, Decimal]] = {
     "ms": {"": Decimal(1), "ms": Decimal(1), "s": Decimal(1000)},
     "MB": {"": Decimal(1), "MB": Decimal(1), "GB": Decimal(1000)},
+    "h": {"": Decimal(1), "h": Decimal(1)},
     "": {"": Decimal(1)},
 }
 _PER_HOUR = "/h"

@@ -31,12 +31,15 @@ FAULT_REACH_NS = 2 * NS_PER_S
 class Plan:
     """What the drill meant to do. ``complete``: the run went to its end, so what left no record never worked.
 
-    ``calls`` is None where the drill does not say; ``turns`` is the number planned for each call.
+    ``calls`` is None where the drill does not say; ``turns`` is the number planned for each call. ``policy`` is the
+    callers' reconnection policy, ``memory_limit_mb`` what the agent may take: its own limit, or its machine's memory.
     """
 
     calls: int | None = None
     turns: int | None = None
     complete: bool = False
+    policy: str = ""
+    memory_limit_mb: float | None = None
 
     @classmethod
     def of(cls, run: Run) -> "Plan":
@@ -48,7 +51,19 @@ class Plan:
             calls=_whole(table.get("calls")),
             turns=len(turns) if isinstance(turns, list) else _whole(turns),
             complete=run.status == "finished",
+            policy=str(table.get("policy") or ""),
+            memory_limit_mb=_memory_limit_mb(run),
         )
+
+
+def _memory_limit_mb(run: Run) -> float | None:
+    """Of a remote agent nobody knows the machine."""
+    agent = run.drill.get("agent")
+    asked: dict[str, Any] = agent if isinstance(agent, dict) else {}
+    limit = asked.get("memory_limit_mb")
+    if isinstance(limit, int | float) and limit > 0:
+        return float(limit)
+    return None if asked.get("metrics") else run.host.memory_bytes / 1e6
 
 
 def _whole(value: object) -> int | None:

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+from measures.verdict import Estimate
+from reports import memory_fit
 from reports.harvest import Harvest
 from reports.observations import memory_mb
-from reports.words import plural, quantity
+from reports.words import interval, plural, quantity
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +34,41 @@ def memory_facts(harvest: Harvest) -> list[Fact]:
         Fact("largest after it", quantity(max(since), "MB") if since else None, "no call was recorded"),
         Fact("growth", quantity(growth, "MB"), "needs a look before the calls and one since"),
         Fact("at the end", quantity(memory_mb(looks[-1]), "MB")),
+        *_fits(harvest),
         Fact("most calls at once", str(max(active)) if active else None, "this agent does not tell"),
         Fact("longest history", plural(max(histories), "message") if histories else None, "this agent does not tell"),
         Fact("looks", str(len(looks))),
         Fact("measured as", _measure(harvest)),
     ]
+
+
+def _fits(harvest: Harvest) -> list[Fact]:
+    """What the memory goes with, each with its 95 % interval."""
+    few = "too few looks while calls were alive, or nothing to tell it by"
+    short = "a run of less than five minutes says nothing of an hour"
+    return [
+        Fact("slope by the hour", _estimate(memory_fit.by_hour(harvest), "MB"), short),
+        Fact("for each call-minute", _estimate(memory_fit.by_call_minute(harvest), "MB"), few),
+        Fact("kept by each ended call", _estimate(memory_fit.kept_by_call(harvest), "MB"), few),
+        Fact("until the limit", _hours(memory_fit.hours_to_limit(harvest)), short),
+    ]
+
+
+def _estimate(found: Estimate | None, unit: str) -> str | None:
+    if found is None:
+        return None
+    return f"{quantity(found.value, unit)} (95 %: {interval((found.low, found.high), unit)})"
+
+
+def _hours(found: Estimate | None) -> str | None:
+    """Beyond any run's sense it is never."""
+    if found is None:
+        return None
+    low, high = (None if hours >= memory_fit.NEVER_H else hours for hours in (found.low, found.high))
+    if low is None:
+        return "never, at this slope"
+    value = "never" if found.value >= memory_fit.NEVER_H else quantity(found.value, "h")
+    return f"{value} (95 %: {interval((low, high), 'h')})"
 
 
 def _measure(harvest: Harvest) -> str:

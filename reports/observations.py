@@ -10,19 +10,25 @@ What should be there and is not counts as missing, and each figure says what tha
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
 
 from measures.call import Call, Recovery, Turn
-from measures.clock import ms
+from measures.clock import NS_PER_S, ms
 from measures.host import MemorySample
 from measures.metric import METRICS
+from measures.policy import POLICIES
 from measures.probe import ProbeResult
 from measures.verdict import Observations
+from reports import memory_fit
 from reports.harvest import Harvest
+from reports.policy_check import breaches
 
 BYTES_PER_MB = 1_000_000
+# An agent may take a while to let go of what a new call has replaced; what it still holds then is doubled.
+SETTLES_NS, SETTLED_NS = 2 * NS_PER_S, 12 * NS_PER_S
 
 
 def observations(harvest: Harvest) -> dict[str, Observations]:
@@ -171,6 +177,28 @@ def _context_lost(harvest: Harvest) -> Observations:
     return counter(None if recovery.context_kept is None else not recovery.context_kept for recovery in owed)
 
 
+def _policy_broken(harvest: Harvest) -> Observations:
+    """Of a caller whose policy is not known it cannot be told."""
+    policy = POLICIES.get(harvest.plan.policy)
+    return counter(None if policy is None else bool(breaches(r, policy)) for _, r in _recoveries(harvest))
+
+
+def session_doubled(harvest: Harvest, recovery: Recovery) -> bool | None:
+    """Whether all that time after media was back the agent told of more living calls than there were callers.
+
+    None where media never came back, or the agent told nothing then.
+    """
+    if recovery.media_back_ns is None:
+        return None
+    first, last = recovery.media_back_ns + SETTLES_NS, recovery.media_back_ns + SETTLED_NS
+    told = [look for look in harvest.memory if first <= look.at_ns <= last and look.active_calls is not None]
+    return all((look.active_calls or 0) > _callers_at(harvest, look.at_ns) for look in told) if told else None
+
+
+def _callers_at(harvest: Harvest, at_ns: int) -> int:
+    return sum(call.started_ns <= at_ns <= call.ended_ns + SETTLES_NS for call in harvest.calls)
+
+
 def relay_rtt_ms(probe: ProbeResult) -> float | None:
     """The round trip of a packet relayed to ourselves, where the probe measured one."""
     return next((figure.value for figure in probe.measurements if figure.name == "relay_rtt_ms"), None)
@@ -251,6 +279,8 @@ _OBSERVERS: dict[str, Callable[[Harvest], Observations]] = {
     "recoveries_failed": lambda h: counter(r.media_back_ns is None for _, r in _recoveries(h)),
     "context_lost": _context_lost,
     "reconnect_attempts": lambda h: trend(float(len(r.attempts)) for _, r in _recoveries(h)),
+    "policy_broken": _policy_broken,
+    "sessions_doubled": lambda h: counter(session_doubled(h, r) for _, r in _recoveries(h)),
     "probes_failed": lambda h: counter(probe.outcome != "ok" for probe in h.probes),
     "probe_relay_rtt": lambda h: trend(relay_rtt_ms(probe) for probe in h.probes if probe.probe == "turn"),
     "sample_rtt": _sample_rtt,
@@ -259,8 +289,11 @@ _OBSERVERS: dict[str, Callable[[Harvest], Observations]] = {
     "sample_reordered": _sample_reordered,
     "rtp_loss": _rtp_loss,
     "rtp_jitter": _rtp_jitter,
-    "agent_memory": lambda h: trend(map(memory_mb, h.memory)),
+    "agent_memory": lambda h: replace(trend(map(memory_mb, h.memory)), slope=memory_fit.by_hour(h)),
     "agent_memory_growth": _memory_growth,
+    "agent_memory_per_call_minute": lambda h: Observations(estimate=memory_fit.by_call_minute(h)),
+    "agent_memory_kept_per_call": lambda h: Observations(estimate=memory_fit.kept_by_call(h)),
+    "agent_hours_to_limit": lambda h: Observations(estimate=memory_fit.hours_to_limit(h)),
     "history_messages": _history,
     "impairment_unproven": lambda h: counter(not proof.passed for proof in h.proofs),
 }

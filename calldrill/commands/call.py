@@ -56,8 +56,8 @@ def _plan(
     from urllib.parse import urlsplit  # noqa: PLC0415  this and what follows would slow down every other command
 
     from loadtest.plan import CallPlan, TurnPlan  # noqa: PLC0415
-    from loadtest.reconnection import POLICIES  # noqa: PLC0415
     from loadtest.targets import TARGETS  # noqa: PLC0415
+    from measures.policy import POLICIES  # noqa: PLC0415
 
     try:
         url = urlsplit(target)

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any, cast
 from urllib.parse import urlsplit
@@ -24,6 +25,7 @@ from calldrill.errors import CalldrillError, InputError
 from calldrill.load import Load
 from calldrill.recorder import Recorder
 from calldrill.runs import begin, finish_run, new_folder, tell
+from calldrill.watch import AgentWatch
 from loadtest.plan import CallPlan, LoadPlan, Protocol, TurnPlan
 from loadtest.targets import TARGETS
 from measures.run import Status, exit_code
@@ -32,9 +34,12 @@ from reports.folder import RECORDS_FILE
 
 NEEDS_THE_LAB = (
     "probes_failed", "probe_relay_rtt", "sample_rtt", "sample_jitter", "sample_loss", "sample_reordered",
-    "agent_memory", "agent_memory_growth", "history_messages", "impairment_unproven",
-    "recovery_noticed", "recovery_media", "recovery_first_turn", "recoveries_failed", "context_lost",
-    "reconnect_attempts",
+    "impairment_unproven", "recovery_noticed", "recovery_media", "recovery_first_turn", "recoveries_failed",
+    "context_lost", "reconnect_attempts", "policy_broken", "sessions_doubled",
+)  # fmt: skip
+NEEDS_THE_AGENTS_METRICS = (
+    "agent_memory", "agent_memory_growth", "agent_memory_per_call_minute", "agent_memory_kept_per_call",
+    "agent_hours_to_limit", "history_messages",
 )  # fmt: skip
 LOOPBACK = ("127.0.0.1", "localhost")
 
@@ -97,12 +102,13 @@ def _check(target: str, protocol: str) -> None:
 def _without_lab(drill: Drill) -> Drill:
     """The callers' part of a drill, and the checks that it can answer."""
     replace = msgspec.structs.replace
+    unanswered = NEEDS_THE_LAB if drill.agent.metrics else NEEDS_THE_LAB + NEEDS_THE_AGENTS_METRICS
     return replace(
         drill,
         timeline=(),
         probe=replace(drill.probe, enabled=False),
         sampler=replace(drill.sampler, duration_s=0.0),
-        checks={name: said for name, said in drill.checks.items() if parse_subject(name)[0] not in NEEDS_THE_LAB},
+        checks={name: said for name, said in drill.checks.items() if parse_subject(name)[0] not in unanswered},
     )
 
 
@@ -136,6 +142,7 @@ def _place(recorder: Recorder, folder: Path, drill: Drill, plan: LoadPlan, worke
             Load(
                 Here(), plan, _secrets(plan.call.target), Path(runtime), folder / "logs" / "locust.log", workers, web_ui
             ) as run,
+            _watching(drill, recorder),
         ):
             watch = AbortWatch(folder, drill)
             if not run.follow(on_event, watch.failed):
@@ -148,6 +155,11 @@ def _place(recorder: Recorder, folder: Path, drill: Drill, plan: LoadPlan, worke
         recorder.note(f"cannot go on: {error}", "error")
         return "aborted"
     return "finished"
+
+
+def _watching(drill: Drill, recorder: Recorder) -> AbstractContextManager[object]:
+    """The agent's memory, where it tells it by its metrics."""
+    return AgentWatch(drill.agent.metrics, recorder.add) if drill.agent.metrics else nullcontext()
 
 
 def _secrets(target: str) -> dict[str, str]:

@@ -10,8 +10,8 @@ from aiortc import RTCCertificate
 
 from loadtest.caller import Caller, Credentials
 from loadtest.plan import CallPlan, TurnPlan
-from loadtest.reconnection import Policy
 from measures.call import Call
+from measures.policy import Policy
 from measures.record import Record
 from rtc.frame_clock import FrameClock
 from tests.agent.server import API_KEY

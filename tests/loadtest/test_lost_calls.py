@@ -7,9 +7,9 @@ import signal
 import pytest
 
 from loadtest.plan import TurnPlan
-from loadtest.reconnection import POLICIES, Policy
 from loadtest.rescue import Rescue, Tried
 from measures.call import Call
+from measures.policy import POLICIES, Policy
 from tests.agent.server import running_agent
 from tests.loadtest import virtual_time
 from tests.loadtest.placing import QUICK, placing

@@ -4,18 +4,8 @@ import typing
 
 import pytest
 
-from loadtest.reconnection import (
-    POLICIES,
-    REACTIONS,
-    SEVERITY,
-    VOICE_HOOK,
-    WIDGET,
-    Action,
-    Policy,
-    Severity,
-    Trigger,
-    Trouble,
-)
+from loadtest.reconnection import REACTIONS, SEVERITY, Action, Severity, Trigger, Trouble
+from measures.policy import POLICIES, VOICE_HOOK, WIDGET, Policy
 
 
 def delays(policy: Policy) -> list[int]:

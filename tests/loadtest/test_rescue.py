@@ -3,8 +3,8 @@
 import asyncio
 import time
 
-from loadtest.reconnection import Policy
 from loadtest.rescue import Rescue, Tried
+from measures.policy import Policy
 from tests.waiting import until
 
 QUICK = Policy("quick", max_attempts=3, base_ms=20, cap_ms=60)

@@ -12,10 +12,10 @@ def test_a_metric_is_declared_whole(name: str) -> None:
     declared = metric(name)
     assert declared.name == name
     assert re.fullmatch(r"[a-z]+(_[a-z]+)*", name)
-    assert declared.unit in ("", "ms", "MB")
+    assert declared.unit in ("", "ms", "MB", "h")
     assert declared.help.endswith(".")
-    assert declared.kind in ("trend", "rate", "counter", "gauge")
-    assert declared.unit == "" or declared.kind in ("trend", "gauge")
+    assert declared.kind in ("trend", "rate", "counter", "gauge", "estimate")
+    assert declared.unit == "" or declared.kind in ("trend", "gauge", "estimate")
 
 
 def test_an_unknown_name_is_told_with_its_neighbours() -> None:

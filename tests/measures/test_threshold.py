@@ -181,9 +181,10 @@ def test_a_missing_value_cannot_lower_a_maximum():
 
 def test_nothing_measured_is_never_passed():
     for metric, declared in METRICS.items():
-        sentence = {"trend": "max < 1", "rate": "rate < 1", "counter": "count == 0", "gauge": "value < 1"}[
-            declared.kind
-        ]
+        sentence = {
+            "trend": "max < 1", "rate": "rate < 1", "counter": "count == 0", "gauge": "value < 1",
+            "estimate": "value < 1",
+        }[declared.kind]  # fmt: skip
         assert verdict(metric, sentence, Observations()).outcome == "not enough data"
 
 

@@ -198,10 +198,11 @@ def recoveries(index: int, spoken: tuple[Turn, ...], scene: Scene, chance: rando
         for number in range(5):
             clock += 2.0**number
             tries.append(attempt(number + 1, 2.0**number, clock, 0.9, "ice failed: no pair answered"))
+            clock += 0.9
         return (Recovery("silence", at(began), at(noticed), tuple(tries), None, None, None),)
     first = attempt(1, 1.0, noticed + 1.0, 0.8, "signalling timed out")
-    second = attempt(2, 2.0, noticed + 3.1, 0.35 + chance.random() * 0.2, "connected")
-    back = max(OUTAGE_S[1] + 0.25, noticed + 3.1) + 0.45 + 0.12 * index
+    second = attempt(2, 2.0, noticed + 3.8, 0.35 + chance.random() * 0.2, "connected")
+    back = max(OUTAGE_S[1] + 0.25, noticed + 3.8) + 0.45 + 0.12 * index
     jump = REBIND_S + chance.uniform(0.0, 0.02)
     seen = jump + 1.0 + chance.uniform(0.0, 0.2)
     again = attempt(1, 1.0, seen + 1.0, 0.3, "connected")

@@ -29,7 +29,11 @@ def plain(seen):
 
 
 def test_what_is_kept_is_what_the_records_say(folder: Path) -> None:
-    fresh = observations(harvest_of(read_records(folder), Plan(calls=5, turns=8, complete=True)))
+    fresh = observations(
+        harvest_of(
+            read_records(folder), Plan(calls=5, turns=8, complete=True, policy="widget", memory_limit_mb=16_777.216)
+        )
+    )
     kept = figures_of(folder)
     assert plain(kept) == plain(fresh)
 

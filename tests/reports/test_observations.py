@@ -133,6 +133,11 @@ def counted(raw: Raw, name: str) -> tuple[int, int, int]:
     elif name == "context_lost":
         known = [r["context_kept"] for r in raw.recoveries()]
         return known.count(False), len(known) - known.count(None), known.count(None)
+    elif name == "policy_broken":
+        return 0, len(list(raw.recoveries())), 0  # the rig's callers keep theirs
+    elif name == "sessions_doubled":
+        back = [r["media_back_ns"] for r in raw.recoveries()]
+        return 0, len(back) - back.count(None), back.count(None)
     elif name == "probes_failed":
         results = [probe["outcome"] != "ok" for probe in raw.of("probe")]
     else:
