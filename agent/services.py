@@ -4,7 +4,7 @@ A service is asked once: a voice call cannot wait for a second try, and the call
 says of a refused key is not passed on, for some quote the key.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from agent.sessions import Session
@@ -12,6 +12,7 @@ from agent.stages import StageError
 
 FIRST_WORD_LIMIT_S = 20.0
 SAID_MAX_CHARS = 200
+NEVER_CONNECTED = frozenset({"ConnectError", "ConnectTimeout", "ConnectionRefusedError", "gaierror"})
 NOT_UNDERSTOOD = "(The caller said something that could not be understood.)"
 MANNER = (
     "You are a voice agent on a telephone call. What you write is read out aloud: answer in one to three short spoken"
@@ -60,9 +61,17 @@ def failed(service: str, error: Exception) -> StageError:
     name = type(error).__name__
     if "timeout" in name.lower():
         return StageError("model_timed_out", f"{service} did not answer in time")
-    if "Connect" in name:
+    if any(type(one).__name__ in NEVER_CONNECTED for one in _chain(error)):
         return StageError("model_unreachable", f"{service} cannot be reached")
     return StageError("model_disconnected", f"{service} broke off: {name}")
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and what it came from: clients wrap what their sockets raise."""
+    one: BaseException | None = error
+    while one is not None:
+        yield one
+        one = one.__cause__ or one.__context__
 
 
 def _said(error: Exception) -> str:
