@@ -15,6 +15,7 @@ GET      /metrics                           the same and more for Prometheus
 POST     /api/telemetry                     takes in a client's latency summary
 GET      /api/dashboard                     calls, latency, drops, memory, as JSON
 GET      /dashboard                         the page that shows them
+GET      /                                  the test console, a page that places a call
 GET      /socket.io/                        Socket.IO (`agent.socket_server`)
 =======  =================================  =====================================================================
 
@@ -51,6 +52,7 @@ ROUTES = [
     Route("/api/telemetry", status_door.take_telemetry, methods=["POST"]),
     Route("/api/dashboard", status_door.dashboard_json, methods=["GET"]),
     Route("/api/dashboard/details", status_door.dashboard_details, methods=["GET"]),
+    Route("/", page_files.console, methods=["GET"]),
     Route("/dashboard", page_files.dashboard, methods=["GET"]),
 ]
 

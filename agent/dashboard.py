@@ -9,7 +9,8 @@
 ``memoryAvg``       resident memory of this process in MB, sampled every five seconds
 ``natSuccessRate``  WebRTC calls that came up, as a share of all that either came up or never did
 ``totalCalls``      calls that ended
-``successRate``     calls that came up and were not lost, as a share of them
+``successRate``     calls that came up and were not lost, as a share of all that came up or never did; who hung up
+                    before that is in neither
 ``avgDuration``     from a call's coming up to its end, in s
 ``errorsCount``     calls that never came up or were lost, and errors that the agent told its callers
 ==================  =================================================================================================
@@ -31,8 +32,8 @@ LIMITS = {"p95Latency": 500.0, "dropRate": 0.01, "natSuccessRate": 0.95, "succes
 class Dashboard:
     """Collects what is told. Times are seconds of one monotonic clock."""
 
-    def __init__(self, ledger: Ledger, latencies: Latencies) -> None:
-        self._ledger, self._latencies = ledger, latencies
+    def __init__(self, ledger: Ledger, latencies: Latencies, began_s: float) -> None:
+        self._ledger, self._latencies, self._began_s = ledger, latencies, began_s
         self._memory: deque[tuple[float, float]] = deque(maxlen=int(KEPT_S / MEMORY_EVERY_S))
         self._errors: deque[float] = deque(maxlen=ALERT_MAX * 100)
         self._alerts: deque[tuple[float, str]] = deque(maxlen=ALERT_MAX)
@@ -54,7 +55,7 @@ class Dashboard:
         recent, hour = self._ledger.since(now_s - RECENT_S), self._ledger.since(now_s - KEPT_S)
         came_up = [record for record in hour if record.connected_s is not None]
         lost = [record for record in came_up if record.end == "lost"]
-        failed = len(lost) + sum(record.end == "never_connected" for record in hour)
+        never = sum(record.end == "never_connected" for record in hour)
         durations = [record.duration_s for record in came_up if record.duration_s is not None]
         recent_memory = [megabytes for at_s, megabytes in self._memory if at_s >= now_s - RECENT_S]
         return {
@@ -67,9 +68,9 @@ class Dashboard:
             },
             "last1h": {
                 "totalCalls": len(hour),
-                "successRate": _share(len(came_up) - len(lost), len(hour)),
+                "successRate": _share(len(came_up) - len(lost), len(came_up) + never),
                 "avgDuration": _mean(durations),
-                "errorsCount": failed + sum(at_s >= now_s - KEPT_S for at_s in self._errors),
+                "errorsCount": len(lost) + never + sum(at_s >= now_s - KEPT_S for at_s in self._errors),
             },
         }  # fmt: skip
 
@@ -95,11 +96,14 @@ class Dashboard:
                 minutes[59 - ago].append(megabytes)
         return [_mean(values) for values in minutes]
 
-    def _calls_by_minute(self, now_s: float) -> list[int]:
-        """How many calls were up at the end of each of the last 60 minutes."""
+    def _calls_by_minute(self, now_s: float) -> list[int | None]:
+        """How many calls there were at the end of each of the last 60 minutes; None before the agent was."""
         known = [*self._ledger.since(now_s - KEPT_S), *self._ledger.living]
         ends = [now_s - 60 * ago for ago in range(59, -1, -1)]
-        return [sum(_was_up(record, at_s) for record in known) for at_s in ends]
+        return [
+            sum(_was_up(record, at_s) for record in known) if at_s >= self._began_s else None
+            for at_s in ends
+        ]  # fmt: skip
 
 
 def _was_up(record: CallRecord, at_s: float) -> bool:

@@ -31,6 +31,11 @@ async def dashboard(request: Request) -> Response:
     return _answer("dashboard")
 
 
+async def console(request: Request) -> Response:
+    """GET /: the test console."""
+    return _answer("console")
+
+
 def _answer(name: str) -> Response:
     headers = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
     return HTMLResponse(assembled(name), headers=headers)

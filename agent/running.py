@@ -43,7 +43,7 @@ class Agent:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)  # its memory, for those who can ask it only from afar
         self.ledger, self.latencies = Ledger(), Latencies()
-        self.dashboard = Dashboard(self.ledger, self.latencies)
+        self.dashboard = Dashboard(self.ledger, self.latencies, time.monotonic())
         self.telemetry = telemetry.Intake(self.registry, self.latencies, self.dashboard)
         self.limiter = Limiter(settings.intake_per_session, settings.intake_in_all)
         self.socket = SocketServer(self)

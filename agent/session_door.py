@@ -17,7 +17,7 @@ from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from agent import tokens
+from agent import ice_servers, tokens
 from agent.protocol import TOKEN_MAX_CHARS
 from agent.refusal import Refusal, bearer, read_body, shows_key
 from agent.running import Agent
@@ -48,6 +48,7 @@ async def open_session(request: Request) -> Response:
     told = {
         "sessionId": session.id, "token": token, "expiresAt": expires_at, "resumeToken": resume, "secret": secret,
         "resumed": resumed, "messages": len(session.history),
+        "iceServers": ice_servers.for_session(agent.settings, session.id),
     }  # fmt: skip
     return JSONResponse(told, 200 if resumed else 201)
 

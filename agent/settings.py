@@ -32,6 +32,8 @@ class Settings:
     connections_per_address: int = 1000
     intake_per_session: int = 100
     intake_in_all: int = 1000
+    ice_servers: tuple[str, ...] = ()
+    turn_secret: str | None = None
     activity: ActivityConfig = field(default_factory=ActivityConfig)
     voice: str = "en-us"
     models: Choice = field(default_factory=Choice)
@@ -49,6 +51,8 @@ def from_environment(environment: dict[str, str] | None = None) -> Settings:
         token_ttl_s=_number(env, "CALLDRILL_AGENT_TOKEN_TTL_S", 60, 1, 7200),
         session_ttl_s=_number(env, "CALLDRILL_AGENT_SESSION_TTL_S", 3600, 1, 86400),
         calls_max=_number(env, "CALLDRILL_AGENT_CALLS_MAX", 1000, 1, 100_000),
+        ice_servers=_list(env.get("CALLDRILL_AGENT_ICE_SERVERS", "")),
+        turn_secret=env.get("CALLDRILL_AGENT_TURN_SECRET") or None,
         cors_origins=_list(env.get("CALLDRILL_AGENT_CORS_ORIGINS", "")),
         voice=env.get("CALLDRILL_AGENT_LANGUAGE", "en-us"),
         models=models.choose(env),

@@ -20,7 +20,7 @@ const byId = (id) => document.getElementById(id);
 
 function count(value) { return [String(value), ""]; }
 function ms(value) { return [value < 10 ? value.toFixed(1) : String(Math.round(value)), "ms"]; }
-function percent(value) { return [(value * 100).toFixed(value === 1 || value === 0 ? 0 : 1), "%"]; }
+function percent(value) { return [String(Math.round(value * 1000) / 10), "%"]; }
 function mb(value) { return [value.toFixed(0), "MB"]; }
 function seconds(value) { return value < 120 ? [value.toFixed(0), "s"] : [(value / 60).toFixed(1), "min"]; }
 
@@ -38,9 +38,8 @@ function tiles(id, values, limits) {
     const [text, unit] = value === null ? ["–", "not known"] : shown(value);
     const limit = limits[key];
     const beyond = value !== null && limit !== undefined && (bad === "over" ? value > limit : bad === "under" && value < limit);
-    const told = limit === undefined ? "" : ` ${bad === "over" ? "≤" : "≥"} ${shown(limit).join(" ")}`;
-    return element("div", beyond ? { class: "over" } : {},
-      element("dt", {}, label), element("dd", {}, text, " ", element("small", {}, unit + (value === null ? "" : told ? ` · limit${told}` : ""))));
+    const told = limit === undefined ? [] : [element("dd", { class: "limits" }, `limit ${bad === "over" ? "≤" : "≥"} ${shown(limit).join(" ")}`)];
+    return element("div", beyond ? { class: "over" } : {}, element("dt", {}, label), element("dd", {}, text, " ", element("small", {}, unit)), ...told);
   });
   byId(id).replaceChildren(...cells);
 }

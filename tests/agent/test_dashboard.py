@@ -28,7 +28,7 @@ def _call(ledger: Ledger, name: str, began_s: float, up_s: float | None, end: st
 
 
 def test_nothing_known_is_null() -> None:
-    told = Dashboard(Ledger(), Latencies()).summary(1000.0)
+    told = Dashboard(Ledger(), Latencies(), 0.0).summary(1000.0)
     nothing = {"p95Latency": None, "dropRate": None, "memoryAvg": None, "natSuccessRate": None}
     assert told["realtime"] == {"activeCalls": 0, **nothing}
     assert told["last1h"] == {"totalCalls": 0, "successRate": None, "avgDuration": None, "errorsCount": 0}
@@ -36,8 +36,8 @@ def test_nothing_known_is_null() -> None:
 
 def test_figures_are_counted_from_the_calls() -> None:
     ledger, latencies = Ledger(), Latencies()
-    dashboard = Dashboard(ledger, latencies)
     now_s = 10_000.0
+    dashboard = Dashboard(ledger, latencies, began_s=now_s - 90)
     _call(ledger, "old", 1.0, 2.0, "lost", now_s - KEPT_S - 1)
     _call(ledger, "good", now_s - 100, now_s - 99, "hung_up", now_s - 39)
     _call(ledger, "dropped", now_s - 100, now_s - 98, "lost", now_s - 58)
@@ -61,6 +61,7 @@ def test_figures_are_counted_from_the_calls() -> None:
     assert details["latencies"][0]["p50"] is None
     assert details["calls"][-1] == 1
     assert details["calls"][-2] == 2, "a minute ago two were up"
+    assert details["calls"][-3] is None, "two minutes ago there was no agent"
     assert details["memory"][-1] == 105.0
 
 
