@@ -19,6 +19,7 @@ COMMANDS = {
     "run": "Run a drill in a private lab, judge it, and write the report.",
     "call": "Place one call to an agent and tell how it went.",
     "load": "Place a drill's calls to a running target, without the lab.",
+    "capacity": "Find how many calls fit on a machine, and what the limit is.",
     "probe": "Probe STUN and TURN servers: reachability, phases, credentials, certificate.",
     "nat": "Tell how NATs behave on the way to a STUN server, and which callers need TURN.",
     "sample": "Sample a path: latency, jitter, loss, order.",

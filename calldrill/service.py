@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from calldrill.errors import RunError
-from netem.namespace import Namespace
+from calldrill.here import Place
 
 STOP_LIMIT_S = 5.0
 POLL_S = 0.05
@@ -17,7 +17,7 @@ POLL_S = 0.05
 class Service:
     """One program in a namespace. Its output goes to ``log``; use it as a context manager."""
 
-    def __init__(self, name: str, namespace: Namespace, argv: Sequence[str], env: Mapping[str, str], log: Path) -> None:
+    def __init__(self, name: str, namespace: Place, argv: Sequence[str], env: Mapping[str, str], log: Path) -> None:
         self.name, self._namespace, self._argv, self._env, self._log = name, namespace, argv, env, log
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -17,8 +17,8 @@ from collections.abc import Callable
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
+from calldrill.here import Place
 from measures.host import MemorySample
-from netem.namespace import Namespace
 
 EVERY_S = 0.5
 CALLS = "calldrill_agent_active_calls"
@@ -38,7 +38,7 @@ class AgentWatch:
 
     def __init__(
         self, metrics_url: str, emit: Callable[[MemorySample], None], pid: int | None = None,
-        namespace: Namespace | None = None,
+        namespace: Place | None = None,
     ) -> None:  # fmt: skip
         self._url, self._emit, self._pid, self._namespace = metrics_url, emit, pid, namespace
         self._stop = threading.Event()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import msgspec
 
 from measures.call import Call, CallEvent, CallQuality
+from measures.capacity import Step
 from measures.host import MemorySample, SelfCheck
 from measures.network import LabProof, NetworkEvent
 from measures.probe import ProbeResult
@@ -27,7 +28,17 @@ class Note:
 
 
 Record = (
-    Sample | ProbeResult | Call | CallEvent | CallQuality | MemorySample | SelfCheck | LabProof | NetworkEvent | Note
+    Sample
+    | ProbeResult
+    | Call
+    | CallEvent
+    | CallQuality
+    | MemorySample
+    | SelfCheck
+    | LabProof
+    | NetworkEvent
+    | Note
+    | Step
 )
 
 KINDS: dict[str, type] = {
@@ -41,6 +52,7 @@ KINDS: dict[str, type] = {
     "proof": LabProof,
     "network": NetworkEvent,
     "note": Note,
+    "step": Step,
 }
 _KIND_OF = {kind_type: kind for kind, kind_type in KINDS.items()}
 

@@ -7,6 +7,7 @@ from the records alone. The exit code follows from it: 0 passed, 3 not enough ev
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from measures.capacity import Capacity
 from measures.clock import Instant
 from measures.distribution import Distribution
 from measures.host import Host, SelfCheck
@@ -46,6 +47,7 @@ class Run:
     distributions: tuple[Distribution, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     selfcheck: tuple[SelfCheck, ...] = ()
+    capacity: Capacity | None = None
     notes: tuple[str, ...] = field(default=())
 
 

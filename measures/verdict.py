@@ -17,6 +17,7 @@ What is missing never helps a verdict, and each kind says how:
 * in a gauge, of which several sources may each give one, a limit that the known one keeps has *not enough data*.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -148,21 +149,30 @@ def _could_break(threshold: Threshold) -> bool:
 
 def _judge_fact(threshold: Threshold, seen: Observations) -> Verdict:
     observed, n, missing = _fact(threshold.aggregate, seen), len(seen.values), seen.missing
-    if missing and _could_break(threshold) and (observed is None or _holds_for(threshold, observed)):
+    if missing and _could_break(threshold) and (observed is None or holds(threshold, observed)):
         reason = (
             f"{missing} {'value is' if missing == 1 else 'values are'} missing, which counts as worse than any limit"
         )
         return _verdict(threshold, observed, None, n, missing, "failed", reason)
     if observed is None:
         return _verdict(threshold, None, None, n, missing, "not enough data", "nothing was measured")
-    if not _holds_for(threshold, observed):
+    if not holds(threshold, observed):
         return _verdict(threshold, observed, None, n, missing, "failed", "the observed value breaks the limit")
     if missing and threshold.aggregate == "value":
         return _verdict(threshold, observed, None, n, missing, "not enough data", f"{missing} more could not be told")
     return _verdict(threshold, observed, None, n, missing, "passed", "a fact of this run, no estimate")
 
 
-def _holds_for(threshold: Threshold, value: float) -> bool:
+def observed_value(threshold: Threshold, seen: Observations) -> float | None:
+    """The observed figure alone, infinitely bad where missing values are the figure; None where nothing was tried."""
+    verdict = judge(threshold, seen)
+    if verdict.observed is None and seen.missing:
+        return -math.inf if metric(threshold.metric).better == "higher" else math.inf
+    return verdict.observed
+
+
+def holds(threshold: Threshold, value: float) -> bool:
+    """Whether a value keeps the limit."""
     return _holds(value, threshold.operator, threshold.limit)
 
 
@@ -207,11 +217,11 @@ def _by_interval(
 
 
 def _interval_outcome(threshold: Threshold, low: float, high: float) -> Outcome:
-    holds = {_holds_for(threshold, low), _holds_for(threshold, high)}
-    cuts = len(holds) == 2 or (threshold.operator == "==" and low <= threshold.limit <= high and low != high)
+    kept = {holds(threshold, low), holds(threshold, high)}
+    cuts = len(kept) == 2 or (threshold.operator == "==" and low <= threshold.limit <= high and low != high)
     if cuts:
         return "not enough data"
-    return "passed" if holds == {True} else "failed"
+    return "passed" if kept == {True} else "failed"
 
 
 def _interval_reason(outcome: Outcome, unbounded: bool, missing: int, more: int | None) -> str:

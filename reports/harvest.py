@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from measures.call import Call, CallEvent, CallQuality, Recovery
+from measures.capacity import Step
 from measures.clock import NS_PER_S
 from measures.host import MemorySample, SelfCheck
 from measures.network import LabProof, NetworkEvent
@@ -87,6 +88,7 @@ class Harvest:
     proofs: tuple[LabProof, ...] = ()
     selfchecks: tuple[SelfCheck, ...] = ()
     notes: tuple[Note, ...] = ()
+    steps: tuple[Step, ...] = ()
     bad_lines: tuple[BadLine, ...] = ()
     plan: Plan = field(default_factory=Plan)
     zero_ns: int = field(init=False, default=0)
@@ -148,6 +150,7 @@ def harvest_of(
         proofs=sheaf(LabProof),
         selfchecks=sheaf(SelfCheck, "source"),
         notes=sheaf(Note, "at_ns"),
+        steps=sheaf(Step, "callers", "index"),
         bad_lines=sheaf(BadLine, "number"),
         plan=plan or Plan(),
     )

@@ -11,11 +11,13 @@ from typing import Any
 from measures.distribution import Distribution
 from measures.metric import METRICS
 from measures.run import Run, outcome_of
-from measures.threshold import Threshold, ThresholdError, parse_threshold
+from measures.threshold import Threshold
 from measures.verdict import Observations, Verdict, judge
+from reports.capacity import capacity_of, capacity_outcome
 from reports.harvest import Harvest, Plan
 from reports.labels import narrowed
 from reports.observations import observations, observe
+from reports.thresholds import thresholds
 
 
 def judge_run(run: Run, harvest: Harvest, seen: Mapping[str, Observations] | None = None) -> Run:
@@ -25,8 +27,11 @@ def judge_run(run: Run, harvest: Harvest, seen: Mapping[str, Observations] | Non
     """
     harvest = replace(harvest, plan=Plan.of(run))
     seen = observations(harvest) if seen is None else seen
+    ramp = capacity_of(run, harvest)
     verdicts = tuple(judge_one(threshold, harvest, seen) for threshold in thresholds(run.drill))
     outcome, reason = outcome_of(verdicts, harvest.selfchecks, run.status, _owed(run.drill))
+    if "capacity" in run.drill and run.status == "finished":
+        outcome, reason = capacity_outcome(ramp, run.drill["capacity"].get("need"))
     return replace(
         run,
         outcome=outcome,
@@ -36,6 +41,7 @@ def judge_run(run: Run, harvest: Harvest, seen: Mapping[str, Observations] | Non
         distributions=_distributions(seen),
         verdicts=verdicts,
         selfcheck=harvest.selfchecks,
+        capacity=ramp,
         notes=tuple(dict.fromkeys((*run.notes, *_notes(harvest)))),
     )
 
@@ -53,21 +59,6 @@ def _owed(drill: dict[str, Any]) -> tuple[str, ...]:
     return tuple(
         source for source, on in (("callers", callers.get("calls")), ("sampler", sampler.get("duration_s"))) if on
     )
-
-
-def thresholds(drill: dict[str, Any]) -> list[Threshold]:
-    """The drill's checks: ``{metric: [sentence, …]}``, a single sentence standing for a list of one.
-
-    A sentence may also be a table ``{check = sentence, abort_on_fail = true}``; a metric may carry labels.
-    """
-    checks = drill.get("checks", {})
-    if not isinstance(checks, dict):
-        raise ThresholdError(f"checks must be a table of metrics, not {type(checks).__name__}")
-    found: list[Threshold] = []
-    for name, sentences in checks.items():
-        for sentence in sentences if isinstance(sentences, list) else [sentences]:
-            found.append(parse_threshold(name, sentence["check"] if isinstance(sentence, dict) else sentence))
-    return found
 
 
 def _distributions(seen: Mapping[str, Observations]) -> tuple[Distribution, ...]:

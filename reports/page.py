@@ -17,6 +17,7 @@ from reports.harvest import Harvest
 from reports.memory import memory_facts
 from reports.plots import pictures
 from reports.proofs import proof_view
+from reports.ramp import ramp_view
 from reports.reach import matrix, probe_view
 from reports.sampling import stream_rows
 from reports.views import (
@@ -62,6 +63,7 @@ def context(run: Run, harvest: Harvest) -> dict[str, Any]:
         "broken": [row for row in verdicts if row.outcome != "passed"],
         "tiles": tiles(harvest),
         "pictures": {name: (drawn, Markup(drawn.svg)) for name, drawn in pictures(run, harvest).items()},  # noqa: S704
+        "ramp": ramp_view(run.capacity),
         "proofs": [proof_view(proof) for proof in run.proofs],
         "servers": matrix(run.results),
         "probes": [probe_view(probe) for probe in run.results],

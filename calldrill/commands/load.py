@@ -8,9 +8,7 @@ which. The path to the target is whatever it is: nothing is impaired, and nothin
 
 import os
 import signal
-import subprocess
 import tempfile
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -22,6 +20,7 @@ import typer
 from calldrill.abort import AbortWatch
 from calldrill.drill import Drill, load_drill
 from calldrill.errors import CalldrillError, InputError
+from calldrill.here import Here
 from calldrill.load import Load
 from calldrill.recorder import Recorder
 from calldrill.runs import begin, finish_run, new_folder, tell
@@ -42,14 +41,6 @@ NEEDS_THE_AGENTS_METRICS = (
     "agent_hours_to_limit", "history_messages",
 )  # fmt: skip
 LOOPBACK = ("127.0.0.1", "localhost")
-
-
-class Here:
-    """The callers' site is this machine as it is."""
-
-    def popen(self, argv: Sequence[str], **options: Any) -> subprocess.Popen[Any]:  # noqa: ANN401
-        """`subprocess.Popen`."""
-        return subprocess.Popen(list(argv), **options)
 
 
 def load(
@@ -75,7 +66,7 @@ def load(
     try:
         checks = f"the checks {', '.join(left_out)}" if left_out else "no check"
         recorder.note(f"without the lab: its profile, {len(asked.timeline)} faults and {checks} left out")
-        status = _place(recorder, folder, without, _plan(without, target, protocol, recorder.path), workers, web_ui)
+        status = _place(recorder, folder, without, plan_of(without, target, protocol, recorder.path), workers, web_ui)
     finally:
         recorder.close()
     finished = finish_run(folder, status)
@@ -112,7 +103,8 @@ def _without_lab(drill: Drill) -> Drill:
     )
 
 
-def _plan(drill: Drill, target: str, protocol: str, records: Path) -> LoadPlan:
+def plan_of(drill: Drill, target: str, protocol: str, records: Path) -> LoadPlan:
+    """The drill's calls to ``target``."""
     callers = drill.callers
     call = CallPlan(
         target=target,
@@ -140,7 +132,13 @@ def _place(recorder: Recorder, folder: Path, drill: Drill, plan: LoadPlan, worke
         with (
             tempfile.TemporaryDirectory() as runtime,
             Load(
-                Here(), plan, _secrets(plan.call.target), Path(runtime), folder / "logs" / "locust.log", workers, web_ui
+                Here(),
+                plan,
+                secrets_for(plan.call.target),
+                Path(runtime),
+                folder / "logs" / "locust.log",
+                workers,
+                web_ui,
             ) as run,
             _watching(drill, recorder),
         ):
@@ -162,7 +160,7 @@ def _watching(drill: Drill, recorder: Recorder) -> AbstractContextManager[object
     return AgentWatch(drill.agent.metrics, recorder.add) if drill.agent.metrics else nullcontext()
 
 
-def _secrets(target: str) -> dict[str, str]:
+def secrets_for(target: str) -> dict[str, str]:
     """The environment's secrets; towards loopback the callers bind to loopback, which they would not find else."""
     kept = ("CALLDRILL_API_KEY", "CALLDRILL_TURN_USERNAME", "CALLDRILL_TURN_PASSWORD", "CALLDRILL_CALLER_ADDRESSES")
     found = {name: os.environ[name] for name in kept if name in os.environ}

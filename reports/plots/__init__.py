@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from measures.run import Run
 from reports.harvest import Harvest
-from reports.plots import calls, memory, recoveries, sampler
+from reports.plots import calls, capacity, memory, recoveries, sampler
 from reports.plots.ink import svg_of
 
 
@@ -32,6 +32,7 @@ def pictures(run: Run, harvest: Harvest) -> dict[str, Picture]:
     """Every figure that there is something for, by name."""
     drawings = {
         "sampler": (sampler.figure(harvest), sampler.ALT, sampler.caption(harvest)),
+        "capacity": (capacity.figure(run.capacity), capacity.ALT, capacity.CAPTION),
         "calls": (calls.figure(harvest), calls.ALT, calls.caption(harvest)),
         "recoveries": (recoveries.figure(run, harvest), recoveries.ALT, recoveries.caption(harvest)),
         "memory": (memory.figure(harvest), memory.ALT, memory.CAPTION),

@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from calldrill.commands.load import Here
 from calldrill.errors import RunError
+from calldrill.here import Here
 from calldrill.load import Load
 from loadtest.arrivals import Constant
 from loadtest.plan import CallPlan, LoadPlan

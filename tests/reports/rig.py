@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from measures.call import Attempt, Call, CallEvent, CallQuality, Recovery, RtpStats, Turn
+from measures.capacity import Step
 from measures.clock import NS_PER_MS, NS_PER_S, Instant
 from measures.host import Host, MemorySample, SelfCheck
 from measures.network import (
@@ -367,6 +368,7 @@ def network() -> list[Record]:
     ]
 
 
+STEP = Step(0, CALLS, 0.1, at(0), at(10), at(40), 31.5, False)
 SAMPLER_CHECK = SelfCheck("sampler", 500, None, 0.1, 500, 0, 3.9, False)
 
 
@@ -386,7 +388,7 @@ def records(scene: Scene | None = None, seed: int = 7) -> list[Record]:
     notes: list[Record] = [Note(at(-20), "info", "lab", "the lab is up: 2 namespaces, 1 NAT, backend uml")]
     return [
         *notes, *probes(scene), proof(scene), *network(), *samples(chance), *events, *intervals, *made,
-        *memory(chance, made), selfcheck(scene), SAMPLER_CHECK,
+        *memory(chance, made), selfcheck(scene), SAMPLER_CHECK, STEP,
     ]  # fmt: skip
 
 

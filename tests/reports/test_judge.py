@@ -10,7 +10,8 @@ from measures.run import Run, Status
 from measures.threshold import ThresholdError
 from reports.folder import read_records, read_run
 from reports.harvest import Plan, harvest_of
-from reports.judge import judge_run, thresholds
+from reports.judge import judge_run
+from reports.thresholds import thresholds
 from tests.reports import rig
 
 

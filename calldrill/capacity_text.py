@@ -1,0 +1,58 @@
+"""The answer of a ramp in plain lines, for the terminal."""
+
+import math
+
+from measures.capacity import Capacity, Range, Window
+from measures.run import Run
+from measures.threshold import Threshold
+
+
+def capacity_lines(run: Run, need: int | None) -> list[str]:
+    """The outcome, the recommendation, the law, and a line for each step."""
+    heading = f"{(run.outcome or 'not judged').upper()}: {run.reason}"
+    found = run.capacity
+    if found is None:
+        return [heading]
+    return [heading, *_advice(found, need), *_law(found), *(_step(found.objective, window) for window in found.windows)]
+
+
+def _advice(found: Capacity, need: int | None) -> list[str]:
+    if found.recommended is None:
+        return ["  no load can be recommended: too little of what was tried kept the objective"]
+    lines = [f"  recommended: at most {found.recommended} calls a node, which keeps the head-room that was asked for"]
+    if need is not None:
+        lines.append(f"  {need} calls need {found.nodes_for(need)} nodes like this one")
+    return lines
+
+
+def _law(found: Capacity) -> list[str]:
+    law = found.law
+    if law is None:
+        return ["  scalability law: not fitted, it takes four steps at least"]
+    peak = "no peak" if law.peak is None else f"peak at {law.peak:.0f} calls"
+    if law.peak is not None and law.peak > 2 * law.measured_to:
+        peak = "its peak lies more than twice beyond what was measured, so it is not told"
+    contention, coherency = (_range(r) for r in (law.contention, law.coherency))
+    return [f"  scalability law: contention {contention}, coherency {coherency}; {peak}"]
+
+
+def _range(value: Range) -> str:
+    if value.low is None or value.high is None:
+        return f"{value.value:.2g}"
+    return f"{value.value:.2g} ({value.low:.2g} to {value.high:.2g})"
+
+
+def _step(objective: tuple[Threshold, ...], window: Window) -> str:
+    told = ", ".join(
+        f"{threshold.subject} {_figure(figure)}{'' if kept else ' (broken)'}"
+        for threshold, figure, kept in zip(objective, window.figures, window.kept, strict=True)
+    )
+    cpu = "unknown" if window.step.agent_cpu_pct is None else f"{window.step.agent_cpu_pct:.0f} %"
+    mark = "ok  " if window.holds else "FAIL"
+    return f"  {mark} {window.load:6.1f} calls, {window.throughput_per_s:.2f} answers/s, agent CPU {cpu}: {told}"
+
+
+def _figure(figure: float | None) -> str:
+    if figure is None:
+        return "nothing"
+    return "missing" if math.isinf(figure) else f"{figure:.4g}"
