@@ -21,6 +21,7 @@ COMMANDS = {
     "load": "Place a drill's calls to a running target, without the lab.",
     "capacity": "Find how many calls fit on a machine, and what the limit is.",
     "probe": "Probe STUN and TURN servers: reachability, phases, credentials, certificate.",
+    "ice": "Gather ICE candidates from each server, and place a call through each kind of them.",
     "nat": "Tell how NATs behave on the way to a STUN server, and which callers need TURN.",
     "sample": "Sample a path: latency, jitter, loss, order.",
     "reflect": "The far end for samples.",

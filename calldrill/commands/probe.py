@@ -5,28 +5,22 @@ stdout is the table, or with ``--json`` one document: ``{"schema_version", "kind
 2: the command line or the file is wrong.
 """
 
-import os
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from calldrill.errors import InputError
+from calldrill.ice_input import SECRET_VARIABLE, address, credentials, first_line, servers_and_remarks
 from measures.run import EXIT_INTERRUPTED, EXIT_PASSED, EXIT_THRESHOLD_FAILED
 
 if TYPE_CHECKING:
     from measures.probe import ProbeResult
-    from probes.attributes import Address
     from probes.lint import Remark
     from probes.reach import IceServer, ProbeOptions
-    from probes.turn import Credentials
 
 SCHEMA_VERSION = 1
-# never options: command lines are seen by every user of the machine
-PASSWORD_VARIABLE = "CALLDRILL_TURN_PASSWORD"  # noqa: S105
-SECRET_VARIABLE = "CALLDRILL_TURN_SECRET"  # noqa: S105
 _FIGURES = (
     "binding_rtt_ms",
     "allocate_rtt_ms",
@@ -93,20 +87,20 @@ def probe(
     from probes.errors import BadInput  # noqa: PLC0415
     from probes.reach import ProbeOptions, probe_all  # noqa: PLC0415
 
-    secret = _first_line("--secret-file", secret_file, SECRET_VARIABLE)
+    secret = first_line("--secret-file", secret_file, SECRET_VARIABLE)
     options = ProbeOptions(
-        _credentials(username, password_file, secret is not None),
+        credentials(username, password_file, secret is not None),
         ca_file,
         timeout_s,
         relay,
         packets,
         secret=None if secret is None else SharedSecret(secret, username or "calldrill"),
         longest_call_s=longest_call_s,
-        peer=None if peer is None else _address("--peer", peer, None),
-        resolver=None if dns is None else _address("--dns", dns, 53),
+        peer=None if peer is None else address("--peer", peer, None),
+        resolver=None if dns is None else address("--dns", dns, 53),
     )
     try:
-        servers, lint = _servers(uris or [], file, longest_call_s)
+        servers, lint = servers_and_remarks(uris or [], file, longest_call_s)
         if discover:
             servers = asyncio.run(_discovered(servers, options))
         results = asyncio.run(probe_all(servers, options))
@@ -118,24 +112,6 @@ def probe(
     _tell(results, lint, longest_call_s, json_out, verbose)
     failed = any(result.outcome != "ok" for result in results)
     sys.exit(EXIT_THRESHOLD_FAILED if failed else EXIT_PASSED)
-
-
-def _servers(uris: list[str], file: Path | None, longest_call_s: float) -> "tuple[list[IceServer], list[Remark]]":
-    from probes.ice_servers import read_ice_servers, servers_of, urls_of  # noqa: PLC0415
-    from probes.lint import lint  # noqa: PLC0415
-    from probes.reach import IceServer  # noqa: PLC0415
-    from probes.uri import parse_uri  # noqa: PLC0415
-
-    servers = [IceServer(parse_uri(uri)) for uri in uris]
-    remarks: list[Remark] = []
-    if file is not None:
-        entries = read_ice_servers(_text_of(file))
-        urls = urls_of(entries)
-        remarks = lint(entries, urls, time.time(), longest_call_s)
-        servers += servers_of(urls)
-    if not servers:
-        raise InputError("nothing to probe: give URIs such as turn:host:3478, or --file with iceServers")
-    return servers, remarks
 
 
 async def _discovered(servers: "list[IceServer]", options: "ProbeOptions") -> "list[IceServer]":
@@ -150,49 +126,6 @@ async def _discovered(servers: "list[IceServer]", options: "ProbeOptions") -> "l
     except (NotInDnsError, TimeoutError) as error:
         raise InputError(f"--discover: {error}") from None
     return [IceServer(uri, server.credentials) for server, uris in zip(servers, found, strict=True) for uri in uris]
-
-
-def _text_of(file: Path) -> str:
-    try:
-        return sys.stdin.read() if str(file) == "-" else file.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"--file {file}: cannot be read ({type(error).__name__})") from None
-
-
-def _address(option: str, text: str, port: int | None) -> "Address":
-    import ipaddress  # noqa: PLC0415
-
-    from probes.attributes import Address  # noqa: PLC0415
-
-    host, _, after = text.rpartition(":") if text.count(":") == 1 or "]:" in text else (text, "", "")
-    try:
-        number = int(after) if after else port
-        if number is None or not 0 < number < 65536:
-            raise ValueError
-        return Address(str(ipaddress.ip_address(host.strip("[]"))), number)
-    except ValueError:
-        needed = "ADDRESS:PORT" if port is None else "ADDRESS or ADDRESS:PORT"
-        raise InputError(f"{option} {text}: write {needed}, with a numeric address ([…] for IPv6)") from None
-
-
-def _first_line(option: str, file: Path | None, variable: str) -> str | None:
-    if file is None:
-        return os.environ.get(variable)
-    try:
-        return file.read_text().partition("\n")[0].rstrip("\r")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{option} {file}: cannot be read ({type(error).__name__})") from None
-
-
-def _credentials(username: str | None, password_file: Path | None, has_secret: bool) -> "Credentials | None":
-    from probes.turn import Credentials  # noqa: PLC0415
-
-    password = _first_line("--password-file", password_file, PASSWORD_VARIABLE)
-    if username is None or has_secret:
-        return None
-    if password is None:
-        raise InputError("--username without a password: set CALLDRILL_TURN_PASSWORD or give --password-file")
-    return Credentials(username, password)
 
 
 def _keep(record: Path | None, results: "list[ProbeResult]") -> None:
