@@ -24,13 +24,14 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.calibration import CALIBRATED, DEFAULT_TRAIN, SIZE_BYTES, TRAINS, Row, irtt_samples, rows_of
+from benchmarks.calibration import CALIBRATED, DEFAULT_TRAIN, SIZE_BYTES, TRAINS, Row, Seen, irtt_samples, rows_of
 from measures.train_figures import TrainFigures, figures_of
 from netem.cage import prepare_inside, run_in_cage
 from netem.lab import Lab
 from netem.profiles import PROFILES
 
 STAMP_PORT, IRTT_PORT = 8620, 2112
+STEADY_MS = 0.05
 INSIDE = "CALLDRILL_CALIBRATION_INSIDE"
 
 
@@ -66,7 +67,7 @@ class Site:
                 process.terminate()
                 process.wait(10)
 
-    def ours(self) -> TrainFigures:
+    def ours(self) -> Seen:
         """The sampler's figures of the path as it is."""
         command = [
             sys.executable, "-m", "calldrill", "sample", f"stamp://{self._lab.addresses.agent}:{STAMP_PORT}",
@@ -80,22 +81,33 @@ class Site:
         for result in document["results"]:
             if result["selfcheck"]["generator_limited"]:
                 sys.stderr.write(f"  the sampler was limited: {result['selfcheck']['reason']}\n")
-        return msgspec.convert(document["results"][0]["figures"], TrainFigures, strict=False)
+        (result,) = document["results"]
+        loss = result["loss"]
+        figures = msgspec.convert(result["figures"], TrainFigures, strict=False)
+        return Seen(figures, (loss["up"], loss["down"], loss["unknown"]))
 
-    def irtt(self) -> TrainFigures | None:
+    def irtt(self) -> Seen | None:
         """irtt's figures of the same path, or None where it is not installed."""
         if not shutil.which("irtt"):
             return None
         command = [
             "irtt", "client", "-i", f"{self._interval_ms:g}ms", "-d", f"{self._duration_s:g}s", "-l", str(SIZE_BYTES),
-            "--stats=window", "--tstamp=midpoint", "--clock=wall", "-Q", "-o", "-",
+            "--stats=window", "--tstamp=midpoint", "--clock=wall", "--timeouts=5s,5s", "-Q", "-o", "-",
             f"{self._lab.addresses.agent}:{IRTT_PORT}",
         ]  # fmt: skip
         done = self._lab.caller.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             sys.stderr.write(f"  irtt: {done.stderr}\n")
             return None
-        return figures_of(irtt_samples(json.loads(done.stdout)), clock_error_ns=0)
+        samples = irtt_samples(json.loads(done.stdout))
+        sides = [sample.lost for sample in samples]
+        figures = figures_of(samples, clock_error_ns=0)
+        return Seen(figures, (sides.count("up"), sides.count("down"), sides.count("unknown")))
+
+    def both(self) -> dict[str, Seen]:
+        """What each tool sees of the path as it is, one after the other."""
+        found = {"sampler": self.ours(), "irtt": self.irtt()}
+        return {tool: seen for tool, seen in found.items() if seen is not None}
 
 
 def calibrate(lab: Lab, names: list[str], scale: float) -> list[Row]:
@@ -103,12 +115,13 @@ def calibrate(lab: Lab, names: list[str], scale: float) -> list[Row]:
     site, rows = Site(lab, scale), []
     lab.apply_profile(PROFILES["clean"])
     with site.far_ends():
-        base, their_base = site.ours(), site.irtt()
+        clean = site.both()
         for name in names:
             profile = CALIBRATED[name]
             lab.apply_profile(profile)
             spacing_ms = site.pace(name)
-            found = list(rows_of(profile, spacing_ms, site.ours(), site.irtt(), base, their_base))
+            seen = site.both()
+            found = list(rows_of(profile, spacing_ms, {tool: (seen[tool], clean[tool]) for tool in seen}))
             sys.stderr.write("".join(f"{line}\n" for line in map(cells_text, found)))
             rows += found
     return rows
@@ -116,26 +129,11 @@ def calibrate(lab: Lab, names: list[str], scale: float) -> list[Row]:
 
 def cells(row: Row) -> list[str]:
     """A row of the table."""
-    if row.sampler is None:
-        return [
-            row.profile,
-            row.figure,
-            str(row.n),
-            f"{row.injected:.3g}",
-            "nothing",
-            "",
-            "",
-            "",
-            row.goal,
-            row.verdict,
-        ]
-    value, low, high = row.sampler
-    interval = f"{_number(low)} to {_number(high)}"
-    irtt = "–" if row.irtt is None else f"{row.irtt - row.injected:+.3f}"
-    bias = f"{value - row.injected:+.3f}"
+    chance = "" if row.chance is None else f"{row.chance:.3f}"
+    biases = ["–" if seen is None else f"{seen - row.injected:+.3f}" for seen in (row.sampler, row.irtt)]
     return [
-        row.profile, f"{row.figure} ({row.unit})", str(row.n), f"{row.injected:.3f}", f"{value:.3f}", interval, bias,
-        irtt, row.goal, row.verdict,
+        row.profile, f"{row.figure} ({row.unit})", f"{row.injected:.3f}", _number(row.sampler), biases[0], chance,
+        biases[1], row.goal, row.verdict,
     ]  # fmt: skip
 
 
@@ -147,27 +145,30 @@ def cells_text(row: Row) -> str:
 def summary(rows: list[Row]) -> str:
     """How many goals were met, and how often the sampler was at least as near as irtt."""
     verdicts = [row.verdict for row in rows]
-    both = [(abs(row.sampler[0] - row.injected), abs(row.irtt - row.injected)) for row in rows
-            if row.sampler is not None and row.irtt is not None]  # fmt: skip
-    delays = [(abs(row.sampler[0] - row.injected), abs(row.irtt - row.injected)) for row in rows
-              if row.sampler is not None and row.irtt is not None and row.figure.startswith("delay")]  # fmt: skip
-    nearer = sum(ours <= theirs for ours, theirs in both)
+    off = [
+        (row, abs(row.sampler - row.injected), abs(row.irtt - row.injected))
+        for row in rows
+        if row.sampler is not None and row.irtt is not None
+    ]
     text = (
-        f"{verdicts.count('met')} of {len(rows)} figures met their goal, {verdicts.count('open')} are open (the "
-        f"interval reaches into the goal, a longer train would decide), {verdicts.count('missed')} missed it."
+        f"{verdicts.count('met')} of {len(rows)} figures met their goal, {verdicts.count('open')} are open (chance may "
+        f"explain what is beyond the goal; a longer train would decide), {verdicts.count('missed')} missed it."
     )
-    if delays:
-        ours, theirs = (sum(each) / len(each) for each in zip(*delays, strict=True))
+    steady = [each for each in off if each[0].figure.startswith("delay") and (each[0].chance or 0) < STEADY_MS]
+    if steady:
+        ours, theirs = (sum(each[at] for each in steady) / len(steady) for at in (1, 2))
         text += (
-            f" The sampler was at least as near as irtt in {nearer} of {len(both)} figures; the mean distance of a"
-            f" delay's median from what was injected was {ours:.3f} ms for the sampler and {theirs:.3f} ms for irtt."
+            f" Of delays without jitter, where chance plays no part, the mean distance from what was injected was"
+            f" {ours:.3f} ms for the sampler and {theirs:.3f} ms for irtt. Of all {len(off)} figures both tools told,"
+            f" the sampler's was within chance of irtt's distance or nearer in"
+            f" {sum(a <= b + (row.chance or 0) for row, a, b in off)}."
         )
     return text
 
 
 def page(rows: list[Row], backend: str) -> str:
     """The page of the documents."""
-    heads = ["profile", "figure", "n", "injected", "sampler", "95 % interval", "bias", "irtt's bias", "goal", "verdict"]
+    heads = ["profile", "figure", "injected", "sampler", "bias", "chance ±", "irtt's bias", "goal", "verdict"]
     lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
     lines += ["| " + " | ".join(cells(row)) + " |" for row in rows]
     when = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
@@ -175,7 +176,7 @@ def page(rows: list[Row], backend: str) -> str:
         "# The sampler, calibrated\n\n<!-- Made by `python -m benchmarks.calibrate_sampler --write …`. -->\n\n"
         f"{when}; {backend}; {os.cpu_count()} cores, Python {platform.python_version()}, Linux {platform.release()}; "
         f"packets of {SIZE_BYTES} bytes, first the sampler's train, then irtt's of the same pace and length, so each "
-        "met other draws of the same randomness; n is how many the sampler sent. "
+        "met other draws of the same randomness. "
         "Delays are less the path's own, which each tool measured on the clean lab before.\n\n"
         f"{summary(rows)}\n\nHow to read it: [what the sampler measures and how well](sampler.md).\n\n"
         + "\n".join(lines) + "\n"

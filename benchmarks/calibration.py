@@ -4,12 +4,15 @@ What a profile should do to a train is simulated as sch_netem works (`netem.pred
 train's own spacing, many trains long, so that the expectation has no sampling error worth naming. To a delay comes the
 path's own, measured by the same tool over the same lab without impairment.
 
-A figure's *interval* is what a train of that length can tell. A goal is *met* when the bias is within it, *open* when
-the bias is not but its interval reaches into it (a longer train would decide), *missed* when the interval lies outside.
+Chance moves every figure of a finite train. How far is taken from the simulated trains too (1.96 standard deviations of
+the figure over trains of that length), because packets that keep their order are not independent and no formula for
+independent ones fits them; for losses it is the exact binomial interval, widened where they come in bursts. A goal is
+*met* when the bias is within it, *open* when it is not but chance alone could explain the rest (a longer train would
+decide), *missed* otherwise.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +27,8 @@ from netem.profiles import PROFILES
 
 SIZE_BYTES = 56  # with its headers 98 bytes, the packet that the prediction reckons with
 SIMULATED_TRAINS = 60
+MOST_SIMULATED = 3000
+LEAST_JITTER_MS = 0.05
 DELAY_GOAL_MS, JITTER_GOAL, BURST_GOAL = 0.3, 0.03, 0.10
 CONFIDENCE_LOSS = 0.999  # some seventy rows are judged: one in a thousand may miss by chance
 
@@ -64,10 +69,15 @@ Times = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What one way should show: delay median and mean |D| in ms, loss and reordering as shares, burst in packets."""
+    """What one way should show: delay median and mean |D| in ms, loss and reordering as shares, burst in packets.
+
+    ``*_chance_ms``: how far a train of the given length may be off by chance (95 %).
+    """
 
     delay_p50_ms: float
+    delay_chance_ms: float
     jitter_ms: float
+    jitter_chance_ms: float
     loss: float
     burst: float | None
     reordered: float
@@ -75,144 +85,145 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure of one profile: what was injected, and what each tool saw, as (value, low, high)."""
+    """One figure of one profile: what was injected, what the sampler saw and how far chance goes, what irtt saw."""
 
     profile: str
     figure: str
     unit: str
     injected: float
-    sampler: tuple[float, float | None, float | None] | None
+    sampler: float | None
+    chance: float | None
     irtt: float | None
     goal: str
     verdict: str
-    n: int = 0
 
 
 def expected(profile: Profile, packets: int, spacing_ms: float, seed: int = 1) -> tuple[Expected, Expected]:
     """Up and down, simulated."""
     random = np.random.default_rng(seed)
-    sent = np.tile(np.arange(packets, dtype=np.float64) * spacing_ms, (SIMULATED_TRAINS, 1))
+    simulated = min(packets, MOST_SIMULATED)
+    sent = np.tile(np.arange(simulated, dtype=np.float64) * spacing_ms, (SIMULATED_TRAINS, 1))
     there = cross(sent, profile.up, random)
     order = np.argsort(there, axis=1, kind="stable")
     leaves = np.take_along_axis(there, order, axis=1)
     back = cross(leaves, profile.down, random)
-    return _expected(sent, there, profile.up), _expected(leaves, back, profile.down)
+    shorter = float(np.sqrt(simulated / packets))
+    return _expected(sent, there, profile.up, shorter), _expected(leaves, back, profile.down, shorter)
 
 
-def _expected(sent: Times, arrived: Times, impairment: Impairment) -> Expected:
-    delays, steps, late, count = [], [], 0, 0
+def _expected(sent: Times, arrived: Times, impairment: Impairment, shorter: float) -> Expected:
+    medians, jitters, late, count = [], [], 0, 0
     for left, came in zip(sent, arrived, strict=True):
         here = np.isfinite(came) & np.isfinite(left)
         order = np.argsort(came[here], kind="stable")
         transit = (came[here] - left[here])[order]
-        delays.append(transit)
-        steps.append(np.abs(np.diff(transit)))
+        medians.append(float(np.median(transit)))
+        jitters.append(float(np.abs(np.diff(transit)).mean()))
         seqs = np.flatnonzero(here)[order]
         late += int((seqs < np.maximum.accumulate(seqs)).sum())
         count += len(seqs)
     burst = impairment.loss.burst_packets if isinstance(impairment.loss, BurstyLoss) else None
     return Expected(
-        float(np.median(np.concatenate(delays))),
-        float(np.concatenate(steps).mean()),
+        float(np.mean(medians)),
+        1.96 * float(np.std(medians)) * shorter,
+        float(np.mean(jitters)),
+        1.96 * float(np.std(jitters)) * shorter,
         mean_loss(impairment.loss),
         burst,
         late / max(1, count),
     )
 
 
-def rows_of(
-    profile: Profile, spacing_ms: float, ours: TrainFigures, theirs: TrainFigures | None,
-    base: TrainFigures, their_base: TrainFigures | None,
-) -> Iterator[Row]:  # fmt: skip
-    """Every figure of one profile."""
-    for row in _rows(profile, spacing_ms, ours, theirs, base, their_base):
-        yield replace(row, n=ours.sent)
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one tool saw of a path: its figures, and how many packets it counts as lost up, down, on an unknown way."""
+
+    figures: TrainFigures
+    lost: tuple[int, int, int]
 
 
-def _rows(
-    profile: Profile, spacing_ms: float, ours: TrainFigures, theirs: TrainFigures | None,
-    base: TrainFigures, their_base: TrainFigures | None,
-) -> Iterator[Row]:  # fmt: skip
-    up, down = expected(profile, min(3000, ours.sent), spacing_ms)
-    for name, one, rest in (("up", up, "up"), ("down", down, "down")):
-        way, zero = getattr(ours, rest), getattr(base, rest)
-        their_way = getattr(theirs, rest) if theirs else None
-        their_zero = getattr(their_base, rest) if their_base else None
-        yield _delay_row(profile.name, name, one, (way, zero), (their_way, their_zero))
-        if one.jitter_ms > 0.05:
-            yield _jitter_row(profile.name, name, one, way, their_way)
-    yield from _loss_rows(profile, up, down, ours, theirs)
-    yield from _order_rows(profile, up, ours, theirs)
-
-
-def _delay_row(
-    profile: str, name: str, one: Expected, ours: tuple[Way, Way], theirs: tuple[Way | None, Way | None]
-) -> Row:
-    value = _less(_p50(ours[0]), _p50(ours[1]))
-    low, high = ours[0].delay_ms.ci95["p50"] if ours[0].delay_ms else (None, None)
-    rest = _p50(ours[1])
-    bounds = (_less(low, rest), _less(high, rest))
-    verdict = _judge(value, bounds, one.delay_p50_ms, DELAY_GOAL_MS)
-    other = _less(_p50(theirs[0]), _p50(theirs[1])) if theirs[0] and theirs[1] else None
-    seen = None if value is None else (value, *bounds)
-    return Row(profile, f"delay {name}, median", "ms", one.delay_p50_ms, seen, other, "± 0.3 ms", verdict)
-
-
-def _jitter_row(profile: str, name: str, one: Expected, way: Way, other: Way | None) -> Row:
-    mean = way.jitter_mean
-    seen = None if mean is None else (mean.mean_ms, *mean.ci95_ms)
-    verdict = _judge(seen and seen[0], seen[1:] if seen else (None, None), one.jitter_ms, JITTER_GOAL * one.jitter_ms)
-    their = other.jitter_mean.mean_ms if other and other.jitter_mean else None
-    return Row(profile, f"jitter {name}, mean", "ms", one.jitter_ms, seen, their, "± 3 %", verdict)
-
-
-def _loss_rows(
-    profile: Profile, up: Expected, down: Expected, ours: TrainFigures, theirs: TrainFigures | None
-) -> Iterator[Row]:
+def rows_of(profile: Profile, spacing_ms: float, tools: dict[str, tuple[Seen, Seen]]) -> Iterator[Row]:
+    """Every figure of one profile. ``tools`` maps ``sampler`` and ``irtt`` to what each saw, and saw when clean."""
+    ours = tools["sampler"][0].figures
+    up, down = expected(profile, ours.sent, spacing_ms)
     for name, one in (("up", up), ("down", down)):
-        bursts = getattr(ours, f"bursts_{name}")
-        other = getattr(theirs, f"bursts_{name}") if theirs else None
-        if bursts is None or not (one.loss or bursts.lost):
-            continue
-        share = bursts.lost / bursts.packets
-        low, high = proportion_interval(bursts.lost, bursts.packets)
-        wide = proportion_interval(bursts.lost, bursts.packets, CONFIDENCE_LOSS)
-        verdict = "met" if one.burst or wide[0] <= one.loss <= wide[1] else "missed"
-        if one.burst:  # bursts make the count vary by more than a binomial does: so does its interval
-            wide = _widened(share, wide, one.burst)
-            verdict = "met" if wide[0] <= one.loss <= wide[1] else "missed"
-            low, high = _widened(share, (low, high), one.burst)
-        their = other.lost / other.packets if other else None
-        percent = tuple(100 * value for value in (share, low, high))
-        yield Row(
-            profile.name, f"loss {name}", "%", 100 * one.loss, (percent[0], percent[1], percent[2]),
-            None if their is None else 100 * their, "its interval", verdict,
-        )  # fmt: skip
-        if one.burst:
-            fit, low_high = bursts.gilbert.mean_burst, bursts.gilbert.mean_burst_ci95
-            verdict = _judge(fit, low_high, one.burst, BURST_GOAL * one.burst)
-            seen = None if fit is None else (fit, *low_high)
-            their = other.gilbert.mean_burst if other else None
-            yield Row(profile.name, f"burst {name}, mean", "packets", one.burst, seen, their, "± 10 %", verdict)
+        delays = {tool: _delay(seen, clean, name) for tool, (seen, clean) in tools.items()}
+        yield _row(profile, f"delay {name}, median", "ms", one.delay_p50_ms, delays, one.delay_chance_ms, DELAY_GOAL_MS)
+        if one.jitter_ms > LEAST_JITTER_MS:
+            jitters = {tool: _jitter(seen, name) for tool, (seen, _) in tools.items()}
+            goal = JITTER_GOAL * one.jitter_ms
+            yield _row(
+                profile, f"jitter {name}, mean", "ms", one.jitter_ms, jitters, one.jitter_chance_ms, goal, "± 3 %"
+            )
+        yield from _loss_rows(profile, name, one, tools)
+    yield from _order_rows(profile, up, tools)
 
 
-def _order_rows(profile: Profile, up: Expected, ours: TrainFigures, theirs: TrainFigures | None) -> Iterator[Row]:
-    if up.reordered:
-        low, high = proportion_interval(ours.reordered, ours.received)
-        share = ours.reordered / max(1, ours.received)
-        verdict = "met" if low <= up.reordered <= high else "missed"
-        their = 100 * theirs.reordered / theirs.received if theirs and theirs.received else None
-        yield Row(
-            profile.name, "reordered", "%", 100 * up.reordered, (100 * share, 100 * low, 100 * high), their,
-            "its interval", verdict,
-        )  # fmt: skip
-    if profile.down.duplicate_pct:
-        low, high = proportion_interval(ours.duplicates, ours.sent)
-        asked = profile.down.duplicate_pct / 100
-        verdict = "met" if low <= asked <= high else "missed"
-        their = 100 * theirs.duplicates / theirs.sent if theirs else None
-        seen = (100 * ours.duplicates / ours.sent, 100 * low, 100 * high)
-        yield Row(profile.name, "duplicates", "%", 100 * asked, seen, their, "its interval", verdict)
+def _row(
+    profile: Profile, figure: str, unit: str, injected: float, seen: dict[str, float | None], chance: float,
+    goal: float, words: str = "± 0.3 ms",
+) -> Row:  # fmt: skip
+    ours = seen["sampler"]
+    if ours is None:
+        verdict = "missed"
+    else:
+        off = abs(ours - injected)
+        verdict = "met" if off <= goal else "open" if off <= goal + chance else "missed"
+    return Row(profile.name, figure, unit, injected, ours, chance, seen.get("irtt"), words, verdict)
+
+
+def _delay(seen: Seen, clean: Seen, name: str) -> float | None:
+    value, rest = (_p50(getattr(each.figures, name)) for each in (seen, clean))
+    return None if value is None or rest is None else value - rest
+
+
+def _jitter(seen: Seen, name: str) -> float | None:
+    way: Way | None = getattr(seen.figures, name)
+    return way.jitter_mean.mean_ms if way is not None and way.jitter_mean is not None else None
+
+
+def _loss_rows(profile: Profile, name: str, one: Expected, tools: dict[str, tuple[Seen, Seen]]) -> Iterator[Row]:
+    shares = {tool: _loss_share(seen, name) for tool, (seen, _) in tools.items()}
+    ours = tools["sampler"][0]
+    if not one.loss and not shares["sampler"]:
+        return
+    packets = ours.figures.sent - (ours.lost[0] if name == "down" else 0)
+    spread = float(np.sqrt(max(1.0, 2 * (one.burst or 1.0) - 1)))  # runs make a count vary more than a binomial does
+    low, high = proportion_interval(round(one.loss * packets), packets, CONFIDENCE_LOSS)
+    chance = 100 * spread * max(one.loss - low, high - one.loss)
+    percent = {tool: None if share is None else 100 * share for tool, share in shares.items()}
+    yield _row(profile, f"loss {name}", "%", 100 * one.loss, percent, chance, chance, "its interval")
+    if one.burst:
+        bursts = {tool: getattr(seen.figures, f"bursts_{name}") for tool, (seen, _) in tools.items()}
+        means = {tool: each.gilbert.mean_burst if each else None for tool, each in bursts.items()}
+        ended = one.loss * packets / one.burst
+        chance = 1.96 * one.burst * float(np.sqrt((1 - 1 / one.burst) / max(1.0, ended)))
+        yield _row(
+            profile, f"burst {name}, mean", "packets", one.burst, means, chance, BURST_GOAL * one.burst, "± 10 %"
+        )
+
+
+def _loss_share(seen: Seen, name: str) -> float | None:
+    up, down, unknown = seen.lost
+    if unknown:
+        return None
+    return up / seen.figures.sent if name == "up" else down / max(1, seen.figures.sent - up)
+
+
+def _order_rows(profile: Profile, up: Expected, tools: dict[str, tuple[Seen, Seen]]) -> Iterator[Row]:
+    figures = {tool: seen.figures for tool, (seen, _) in tools.items()}
+    asked = {"reordered": up.reordered, "duplicates": profile.down.duplicate_pct / 100}
+    for name, share in asked.items():
+        if share:
+            packets = figures["sampler"].sent
+            low, high = proportion_interval(round(share * packets), packets, CONFIDENCE_LOSS)
+            chance = 100 * max(share - low, high - share)
+            seen = {tool: 100 * getattr(each, name) / max(1, each.sent) for tool, each in figures.items()}
+            yield _row(profile, name, "%", 100 * share, seen, chance, chance, "its interval")
+
+
+def _p50(way: Way | None) -> float | None:
+    return way.delay_ms.p50 if way is not None and way.delay_ms is not None else None
 
 
 def irtt_samples(document: dict) -> list[Sample]:  # type: ignore[type-arg]
@@ -238,27 +249,3 @@ def irtt_samples(document: dict) -> list[Sample]:  # type: ignore[type-arg]
             )
         )
     return samples
-
-
-def _widened(share: float, bounds: Sequence[float], burst: float) -> tuple[float, float]:
-    """A binomial interval for losses in runs: the variance of the count is 2·burst - 1 times as large."""
-    factor = float(np.sqrt(max(1.0, 2 * burst - 1)))
-    return max(0.0, share - factor * (share - bounds[0])), min(1.0, share + factor * (bounds[1] - share))
-
-
-def _judge(value: float | None, bounds: Sequence[float | None], injected: float, goal: float) -> str:
-    if value is None:
-        return "missed"
-    if abs(value - injected) <= goal:
-        return "met"
-    low, high = bounds
-    reaches = (low is None or low <= injected + goal) and (high is None or high >= injected - goal)
-    return "open" if reaches else "missed"
-
-
-def _p50(way: Way) -> float | None:
-    return way.delay_ms.p50 if way.delay_ms else None
-
-
-def _less(value: float | None, rest: float | None) -> float | None:
-    return None if value is None or rest is None else value - rest

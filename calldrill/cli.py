@@ -25,6 +25,8 @@ COMMANDS = {
     "nat": "Tell how NATs behave on the way to a STUN server, and which callers need TURN.",
     "sample": "Sample a path: latency, jitter, loss, order.",
     "reflect": "The far end for samples.",
+    "trace": "Trace UDP and TCP to a server's port: where do they die, and with which DSCP?",
+    "capture": "Read the RTP of a captured call: streams, loss, jitter, gaps, marks.",
     "report": "Remake the report of a run from its folder alone.",
     "compare": "Compare two runs: what got worse, what got better, what cannot be told.",
     "netem": "Impairments: list, predict what a call would feel, verify with real packets.",

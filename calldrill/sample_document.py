@@ -41,6 +41,7 @@ class StreamResult:
     marks: Marks | None
     reflector_counts: bool
     kernel_stamps: bool
+    priority: str
     clock_steps: int
     timer_error_p50_ms: float | None
     selfcheck: SelfCheck | None
@@ -91,12 +92,16 @@ def at_floor(figures: TrainFigures, floor: NoiseFloor | None) -> tuple[str, ...]
 def _results(outcome: Outcome, voice: Voice, floor: NoiseFloor | None) -> list[StreamResult]:
     text = outcome.target.text
     if not outcome.samplings:
-        return [
-            StreamResult(
-                text, text, outcome.trouble, False, False, None, (), None, None, False, False, 0, None, None, ()
-            )
-        ]
+        return [_unopened(text, outcome.trouble)]
     return [_result(text, sampling, voice, floor) for sampling in outcome.samplings]
+
+
+def _unopened(text: str, trouble: str) -> StreamResult:
+    return StreamResult(
+        target=text, stream=text, trouble=trouble, answered=False, interrupted=False, figures=None, opinions=(),
+        loss=None, marks=None, reflector_counts=False, kernel_stamps=False, priority="", clock_steps=0,
+        timer_error_p50_ms=None, selfcheck=None, at_floor=(),
+    )  # fmt: skip
 
 
 def _result(text: str, sampling: Sampling, voice: Voice, floor: NoiseFloor | None) -> StreamResult:
@@ -114,6 +119,7 @@ def _result(text: str, sampling: Sampling, voice: Voice, floor: NoiseFloor | Non
         marks=sampling.marks,
         reflector_counts=sampling.stateful,
         kernel_stamps=sampling.kernel_stamps,
+        priority=sampling.priority,
         clock_steps=sampling.clock_steps,
         timer_error_p50_ms=sampling.timer_error_p50_ms,
         selfcheck=sampling.selfcheck,

@@ -57,7 +57,8 @@ def lines(result: StreamResult) -> Iterator[str]:
         stamps = "kernel's" if result.kernel_stamps else "user space's"
         yield (
             f"sampler   timer error p50 {_ms(result.timer_error_p50_ms)} ms, p99 {_ms(check.timer_error_p99_ms)} ms; "
-            f"{check.sends_missed} of {check.sends_due} sends missed; receive stamps are the {stamps}"
+            f"{check.sends_missed} of {check.sends_due} sends missed; receive stamps are the {stamps}, "
+            f"the sending thread's priority {result.priority}"
         )
 
 

@@ -20,7 +20,8 @@ class Reply:
 
     ``their_seq`` is the far end's own count of our packets, None where it keeps none. ``stamped``: the arrival was
     timed by the kernel. ``dscp_there`` and ``dscp_back`` are the marks as they arrived; ``far_error_ns`` is how far the
-    far end's clock may be off, None where it is not synchronised.
+    far end's clock may be off, None where it is not synchronised. Bit n of ``receipts`` tells whether our packet
+    ``seq - n`` had arrived there, None where it does not tell.
     """
 
     seq: int
@@ -33,6 +34,7 @@ class Reply:
     dscp_there: int | None = None
     dscp_back: int | None = None
     far_error_ns: int | None = None
+    receipts: int | None = None
 
 
 class Carrier(Protocol):

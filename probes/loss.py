@@ -5,6 +5,10 @@ its that we never saw belongs to a packet that reached it and was lost on the wa
 missing was lost on the way *up*. How many were lost on which way is therefore exact. Which packet was which is
 certain only where a gap lost all its packets on one way; in a mixed gap each packet stays `unknown`.
 
+A reflector of ours also sends receipts of the last 64 packets with each reply (`stamp_tlv`). A lost packet that any
+reply's receipts hold was lost on the way down; one that replies cover and none of them holds was lost on the way up.
+That settles each packet, mixed gaps too, unless more than 63 in a row were lost.
+
 A stateless reflector repeats our number, which proves nothing. The sampler skips one of its own numbers at the
 start: after that a stateful reflector can never give our number back, so equal numbers mean stateless.
 """
@@ -16,6 +20,7 @@ from itertools import pairwise
 
 from measures.sample import LossSide
 
+RECEIPTS = 64
 Reply = tuple[int, int]  # our number, the reflector's number
 
 
@@ -73,3 +78,21 @@ def loss_sides(sent: Sequence[int], replies: Sequence[Reply], no_samples: frozen
         share = len(lost) if unseen == len(gap) else unseen
         down, up = down + share, up + len(lost) - share
     return LossSides(sides, LossCount(up, down, len(sides) - up - down))
+
+
+def with_receipts(told: LossSides, receipts: Iterable[tuple[int, int]]) -> LossSides:
+    """Settle what is unknown by ``receipts``: (our number, bits), bit n being our packet ``number - n``."""
+    sides = dict(told.sides)
+    open_ones = {seq for seq, side in sides.items() if side == "unknown"}
+    if not open_ones:
+        return told
+    for seq, bits in receipts:
+        for back in range(1, RECEIPTS):
+            if seq - back in open_ones:
+                sides[seq - back] = "down" if bits >> back & 1 else "up"
+                if bits >> back & 1:
+                    open_ones.discard(seq - back)  # it did arrive: no other reply can say otherwise
+    settled = list(sides.values())
+    if "unknown" in settled and told.count.unknown < settled.count("unknown"):
+        return LossSides(sides, told.count)
+    return LossSides(sides, LossCount(settled.count("up"), settled.count("down"), settled.count("unknown")))

@@ -2,8 +2,9 @@
 
 It sends every packet back at its own size, with the time it came (the kernel's) and the time it left. Its own
 sequence number counts the packets it *received* from that sender, so the sender can tell on which way a packet was
-lost. A sender is its address with its session id (RFC 8972); at most `MAX_SENDERS` are remembered, the one unheard
-of for longest is forgotten first.
+lost; and where the sender asks for them, receipts of its last 64 packets go with every reply (`stamp_tlv`), which tell
+it of each packet. A sender is its address with its session id (RFC 8972); at most `MAX_SENDERS` are remembered, the one
+unheard of for longest is forgotten first.
 
 It never sends more than it got, and nothing to a packet shorter than a whole STAMP packet: no amplifier. With a key
 it answers only what is signed with that key. A sender may ask for the reply's DSCP (RFC 8972 section 4.4). Its error
@@ -16,34 +17,58 @@ import socket
 import threading
 import time
 from collections import OrderedDict
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
 from probes.clock_sync import kernel_clock_error_ns
 from probes.errors import MalformedMessage
 from probes.stamp import ERROR_ESTIMATE, ReflectorPacket, SenderPacket, base_bytes, error_estimate
-from probes.stamp_tlv import asked_dscp, reflected_tail
+from probes.stamp_tlv import ArrivedAs, asked_dscp, reflected_tail
 from probes.stamped_socket import Arrival, mark, receive, stamp_arrivals
 
 MAX_SENDERS = 4096
 MAX_PACKET_BYTES = 65_536
+WINDOW = 256
+_WINDOW_MASK = (1 << WINDOW) - 1
+_RECEIPTS_MASK = (1 << 64) - 1
 Sender = tuple[Any, int]
 
 
+@dataclass(slots=True)
+class Session:
+    """One sender: how many of its packets came, the highest number, and which of the last ones (bit 0 is that one)."""
+
+    count: int = 0
+    highest: int = 0
+    bits: int = 0
+
+    def note(self, seq: int) -> tuple[int, int]:
+        """Take a packet: the reflector's number for it, and the receipts as seen from it."""
+        number, ahead = self.count, seq - self.highest
+        self.count += 1
+        if ahead > 0 or number == 0:
+            self.bits = (self.bits << min(ahead, WINDOW) if number else 0) & _WINDOW_MASK | 1
+            self.highest = seq
+        elif -ahead < WINDOW:
+            self.bits |= 1 << -ahead
+        return number, self.bits >> max(0, self.highest - seq) & _RECEIPTS_MASK
+
+
 class Sessions:
-    """How many packets came from each sender. Pure and bounded."""
+    """What came from each sender. Pure and bounded."""
 
     def __init__(self, most: int = MAX_SENDERS) -> None:
-        self._counts: OrderedDict[Sender, int] = OrderedDict()
+        self._sessions: OrderedDict[Sender, Session] = OrderedDict()
         self._most = most
 
-    def number(self, sender: Sender) -> int:
-        """The reflector's number for the sender's next packet: 0, 1, 2, …"""
-        n = self._counts.pop(sender, 0)
-        self._counts[sender] = n + 1
-        if len(self._counts) > self._most:
-            self._counts.popitem(last=False)
-        return n
+    def note(self, sender: Sender, seq: int) -> tuple[int, int]:
+        """The reflector's number for the sender's packet ``seq`` (0, 1, 2, …), and the receipts that go with it."""
+        session = self._sessions.pop(sender, None) or Session()
+        self._sessions[sender] = session
+        if len(self._sessions) > self._most:
+            self._sessions.popitem(last=False)
+        return session.note(seq)
 
 
 def reflect(
@@ -51,12 +76,11 @@ def reflect(
 ) -> bytes:
     """The reply to one packet, leaving at ``now_ns`` (Unix time). Raises `MalformedMessage`."""
     packet = SenderPacket.decode(arrival.data, key)
-    received_ns = arrival.read.wall_ns if arrival.kernel_ns is None else arrival.kernel_ns
-    tos = arrival.tos or 0
+    number, receipts = sessions.note((arrival.sender, packet.ssid), packet.seq)
     base = ReflectorPacket(
-        seq=sessions.number((arrival.sender, packet.ssid)),
+        seq=number,
         sent_ns=now_ns,
-        received_ns=received_ns,
+        received_ns=arrival.read.wall_ns if arrival.kernel_ns is None else arrival.kernel_ns,
         sender_seq=packet.seq,
         sender_sent_ns=packet.sent_ns,
         ssid=packet.ssid,
@@ -64,8 +88,8 @@ def reflect(
         error_estimate=clock_error,
         sender_error_estimate=packet.error_estimate,
     ).encode(key)
-    tail = arrival.data[base_bytes(key) :]
-    return base + (reflected_tail(tail, packet.seq, tos >> 2, tos & 3, key) if tail else b"")
+    tail, tos = arrival.data[base_bytes(key) :], arrival.tos or 0
+    return base + (reflected_tail(tail, packet.seq, ArrivedAs(tos >> 2, tos & 3, receipts), key) if tail else b"")
 
 
 class Reflector:

@@ -5,8 +5,9 @@ Theory of operation
 Packets are due on an absolute grid of the monotonic clock; a slot more than half an interval late is skipped and
 counted, never sent late in silence. The sender has a thread of its own: it builds the packet, sleeps until shortly
 before the slot, spins, puts the time in and sends. The receiver's thread takes the kernel's receive stamps. One pair
-of threads serves all streams. Meanwhile the interpreter hands over between threads in 0.1 ms instead of 5, and does
-not look for garbage: both would make packets late.
+of threads serves all streams. The sending thread is a real-time one where that is allowed (`priority`). Meanwhile the
+interpreter hands over between threads in 0.1 ms instead of 5, and does not look for garbage: both would make packets
+late.
 
     hello … (a number left out) … train … farewells while the last replies are awaited
 
@@ -26,11 +27,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from measures.clock import NS_PER_MS, NS_PER_S
 from probes.carrier import Carrier, Reply
 from probes.clock_sync import kernel_clock_error_ns
 from probes.errors import MalformedMessage
+from probes.priority import Priority, prefer_this_thread
 from probes.stamp_carrier import StampCarrier, addresses
 from probes.train import SamplePlan, Sampling, Sent, Train, report
 
@@ -79,6 +82,7 @@ class Sampler:
         self._heard = [threading.Event() for _ in carriers]
         self._failed: OSError | None = None  # nothing can be sent at all
         self._tended_ns = time.monotonic_ns()
+        self._priority: Priority = "ordinary"
 
     def run(self) -> list[Sampling]:
         """Send, receive, report."""
@@ -94,11 +98,15 @@ class Sampler:
         if failures[0] is not None and all(failures):
             raise failures[0]
         error_ns = kernel_clock_error_ns()
-        alone = len(self._carriers) == 1
         return [
-            report(train, self._plan, carrier, cpu_pct, error_ns, None if alone else f"{self._plan.stream} #{n + 1}")
-            for n, (train, carrier) in enumerate(zip(self.trains, self._carriers, strict=True))
+            replace(report(train, self._plan, carrier, cpu_pct, error_ns, name), priority=self._priority)
+            for train, carrier, name in zip(self.trains, self._carriers, self._names(), strict=True)
         ]
+
+    def _names(self) -> list[str]:
+        if len(self._carriers) == 1:
+            return [self._plan.stream]
+        return [f"{self._plan.stream} #{n + 1}" for n in range(len(self._carriers))]
 
     def _run_threads(self) -> float:
         wake_reader, wake_writer = socket.socketpair()
@@ -115,6 +123,8 @@ class Sampler:
         return 100 * (time.process_time_ns() - cpu_ns) / max(1, time.monotonic_ns() - wall_ns)
 
     def _send(self) -> None:
+        spinning = SPIN_NS / NS_PER_MS / self._plan.interval_ms * len(self._carriers)
+        self._priority = prefer_this_thread(spinning)
         try:
             if self._hello():
                 self._send_train()

@@ -14,7 +14,7 @@ from typing import Any
 from probes.carrier import Reply
 from probes.clock_sync import is_own_address, kernel_clock_error_ns
 from probes.stamp import ReflectorPacket, SenderPacket, base_bytes, clock_error_ns, error_estimate, to_ntp
-from probes.stamp_tlv import class_of_service, sender_tail
+from probes.stamp_tlv import class_of_service, receipts, sender_tail
 from probes.stamped_socket import mark, on_monotonic, receive, stamp_arrivals
 
 AddressInfo = tuple[Any, Any, int, str, Any]
@@ -95,6 +95,7 @@ class StampCarrier:
                 dscp_there=None if service is None else service.arrived,
                 dscp_back=None if arrival.tos is None else arrival.tos >> 2,
                 far_error_ns=clock_error_ns(packet.error_estimate),
+                receipts=receipts(tail),
             ),
         )
 

@@ -3,11 +3,12 @@
     flags 1 | type 1 | length 2 | value
 
 The sender sets every U flag (unrecognised); a reflector clears it on what it knows and sends all of it back, so a
-flag that comes back set tells what the far end does not know. We know three:
+flag that comes back set tells what the far end does not know. We know four:
 
     1  Extra Padding      brings the packet to its size, in both directions
     4  Class of Service   asks for the reply's DSCP, and tells with which DSCP and ECN our packet arrived
     8  HMAC               signs our sequence number and the TLVs before it; only padding may follow it (section 4.8)
+    240  Receipts         ours, from the range for experiments: bit n tells whether our packet ``seq - n`` has arrived
 
 Bytes that are no TLV go back as they came (RFC 8762 section 4.6).
 """
@@ -20,15 +21,16 @@ from dataclasses import dataclass
 from probes.errors import BadInput
 
 HEADER_BYTES = 4
-EXTRA_PADDING, CLASS_OF_SERVICE, HMAC = 1, 4, 8
+EXTRA_PADDING, CLASS_OF_SERVICE, HMAC, RECEIPTS = 1, 4, 8, 240
 UNRECOGNIZED, MALFORMED, INTEGRITY = 0x80, 0x40, 0x20
 HMAC_BYTES = 16
 COS_BYTES = 4
+RECEIPTS_BYTES = 8
 MAX_BYTES = 65_000
 
 _HEADER = struct.Struct("!BBH")
 _SEQ = struct.Struct("!I")
-_KNOWN_SIZES = {CLASS_OF_SERVICE: COS_BYTES, HMAC: HMAC_BYTES}
+_KNOWN_SIZES = {CLASS_OF_SERVICE: COS_BYTES, HMAC: HMAC_BYTES, RECEIPTS: RECEIPTS_BYTES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,34 +79,58 @@ def walk(tail: bytes) -> Iterator[Tlv]:
 
 
 def sender_tail(room: int, seq: int, dscp: int | None, key: bytes | None) -> bytes:
-    """The TLVs a sender puts into ``room`` bytes. Raises `BadInput` for a room that cannot be filled exactly."""
-    tail = b""
-    if dscp is not None:
-        tail = Tlv(UNRECOGNIZED, CLASS_OF_SERVICE, ClassOfService(dscp).encode()).encode()
-        if key is not None:
-            tail += Tlv(UNRECOGNIZED, HMAC, _digest(key, seq, tail)).encode()
-    left = room - len(tail)
-    if left == 0:
-        return tail
-    if left < HEADER_BYTES or room > MAX_BYTES:
-        least = f"{len(tail)} or from {len(tail) + HEADER_BYTES} to {MAX_BYTES}"
-        raise BadInput(f"{room} bytes after the STAMP base packet: there may be {least}")
-    return tail + Tlv(UNRECOGNIZED, EXTRA_PADDING, bytes(left - HEADER_BYTES)).encode()
+    """The TLVs a sender puts into ``room`` bytes. Raises `BadInput` for a room that cannot be filled exactly.
+
+    Receipts are asked for where there is room for them: they make known which way each lost packet went.
+    """
+    service = b"" if dscp is None else Tlv(UNRECOGNIZED, CLASS_OF_SERVICE, ClassOfService(dscp).encode()).encode()
+    receipts = Tlv(UNRECOGNIZED, RECEIPTS, bytes(RECEIPTS_BYTES)).encode()
+    for tlvs in (service + receipts, service):
+        signature = Tlv(UNRECOGNIZED, HMAC, _digest(key, seq, tlvs)).encode() if key is not None and tlvs else b""
+        left = room - len(tlvs) - len(signature)
+        if left == 0:
+            return tlvs + signature
+        if left >= HEADER_BYTES and room <= MAX_BYTES:
+            return tlvs + signature + Tlv(UNRECOGNIZED, EXTRA_PADDING, bytes(left - HEADER_BYTES)).encode()
+    least = room - left
+    raise BadInput(
+        f"{room} bytes after the STAMP base packet: there may be {least}, or {least + HEADER_BYTES} to {MAX_BYTES}"
+    )
 
 
-def reflected_tail(tail: bytes, seq: int, dscp: int, ecn: int, key: bytes | None) -> bytes:
+@dataclass(frozen=True, slots=True)
+class ArrivedAs:
+    """What a reflector tells in its TLVs: the DSCP and ECN of a packet, and which of those before it came."""
+
+    dscp: int = 0
+    ecn: int = 0
+    receipts: int = 0
+
+
+def reflected_tail(tail: bytes, seq: int, arrived: ArrivedAs, key: bytes | None) -> bytes:
     """What a reflector sends back for ``tail``: the same size, flags set, arrival told, signed anew.
 
-    ``seq`` is the number of the sender's packet, which the reply carries too; ``dscp`` and ``ecn`` are those with
-    which it arrived. Without a key of our own an HMAC TLV is no more than an unknown one.
+    ``seq`` is the number of the sender's packet, which the reply carries too. Without a key of our own an HMAC TLV is
+    no more than an unknown one.
     """
     tlvs = list(walk(tail))
     rest = tail[sum(HEADER_BYTES + len(each.value) for each in tlvs) :]
     sound = key is None or _is_signed(tlvs, seq, key)
     out = b""
     for each in tlvs:
-        out += _reflected(each, out, seq, dscp, ecn, key, sound).encode()
+        if each.kind == HMAC and key is not None and sound and len(each.value) == HMAC_BYTES:
+            out += Tlv(0, HMAC, _digest(key, seq, out)).encode()
+        else:
+            out += _reflected(each, arrived, 0 if sound else INTEGRITY, signs=key is not None).encode()
     return out + rest
+
+
+def receipts(tail: bytes) -> int | None:
+    """The receipts a reply brings back, or None where the reflector does not know of them."""
+    for each in walk(tail):
+        if each.kind == RECEIPTS and len(each.value) == RECEIPTS_BYTES and not each.flags & UNRECOGNIZED:
+            return int.from_bytes(each.value, "big")
+    return None
 
 
 def class_of_service(tail: bytes) -> ClassOfService | None:
@@ -128,17 +154,16 @@ def tlvs_are_signed(tail: bytes, seq: int, key: bytes) -> bool:
     return _is_signed(list(walk(tail)), seq, key)
 
 
-def _reflected(each: Tlv, before: bytes, seq: int, dscp: int, ecn: int, key: bytes | None, sound: bool) -> Tlv:
-    flags = 0 if sound else INTEGRITY
+def _reflected(each: Tlv, arrived: ArrivedAs, flags: int, *, signs: bool) -> Tlv:
     size = _KNOWN_SIZES.get(each.kind)
     if size is not None and len(each.value) != size:
         return Tlv(flags | MALFORMED, each.kind, each.value)
     if each.kind == CLASS_OF_SERVICE:
         asked = ClassOfService.decode(each.value).asked
-        return Tlv(flags, each.kind, ClassOfService(asked, dscp, ecn).encode())
-    if each.kind == HMAC and key is not None and sound:
-        return Tlv(flags, each.kind, _digest(key, seq, before))
-    known = each.kind == EXTRA_PADDING or (each.kind == HMAC and key is not None)
+        return Tlv(flags, each.kind, ClassOfService(asked, arrived.dscp, arrived.ecn).encode())
+    if each.kind == RECEIPTS:
+        return Tlv(flags, each.kind, arrived.receipts.to_bytes(RECEIPTS_BYTES, "big"))
+    known = each.kind == EXTRA_PADDING or (each.kind == HMAC and signs)
     return Tlv(flags if known else flags | UNRECOGNIZED, each.kind, each.value)
 
 

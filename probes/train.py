@@ -13,7 +13,7 @@ from measures.host import SelfCheck
 from measures.sample import LossSide, Sample
 from probes.carrier import Carrier, Reply
 from probes.errors import BadInput
-from probes.loss import LossCount, is_stateful, loss_sides
+from probes.loss import LossCount, is_stateful, loss_sides, with_receipts
 from probes.pattern import due_times_ns
 
 # A slot skipped is a slot in which the network was not looked at; two are chance, more than 1 % would bend p99.
@@ -90,6 +90,7 @@ class Sampling:
     clock_error_ns: int | None = None
     marks: Marks | None = None
     failure: str = ""
+    priority: str = "ordinary"
 
 
 @dataclass(slots=True)
@@ -116,15 +117,15 @@ class Train:
 
 
 def report(
-    train: Train, plan: SamplePlan, carrier: Carrier, cpu_pct: float, own_error_ns: int | None, name: str | None = None
+    train: Train, plan: SamplePlan, carrier: Carrier, cpu_pct: float, own_error_ns: int | None, stream: str
 ) -> Sampling:
     """One stream as samples, and the sampler's report about itself. ``own_error_ns``: of this machine's clock."""
     numbers = sorted([*train.sent, *train.extra])
     known = set(numbers)
     replies = [reply for reply in train.replies if reply.seq in known]
     pairs = [(reply.seq, reply.seq if reply.their_seq is None else reply.their_seq) for reply in replies]
-    sides = loss_sides(numbers, pairs, no_samples=frozenset(train.extra))
-    stream = plan.stream if name is None else name
+    receipts = [(reply.seq, reply.receipts) for reply in replies if reply.receipts is not None]
+    sides = with_receipts(loss_sides(numbers, pairs, no_samples=frozenset(train.extra)), receipts)
     samples = _samples(train, replies, sides.sides, stream, carrier.size_bytes)
     errors_ns = [sent.sent_ns - sent.due_ns for sent in train.sent.values()]
     return Sampling(

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.loss import loss_sides
+from probes.loss import LossCount, LossSides, loss_sides, with_receipts
 
 FATES = ("kept", "up", "down")
 
@@ -48,3 +48,20 @@ def test_lost_farewells_are_not_counted() -> None:
 def test_reordering_on_the_way_up_does_not_make_losses() -> None:
     told = loss_sides([0, 2, 3, 4], [(0, 0), (3, 1), (2, 2), (4, 3)])
     assert told.count.total == 0
+
+
+@given(st.lists(st.sampled_from(FATES), max_size=60))
+def test_receipts_settle_every_packet(fates: list[str]) -> None:
+    sent, replies = _run(fates)
+    came = {0, *(seq for seq, fate in enumerate(fates, start=2) if fate != "up"), len(fates) + 2}
+    receipts = [(seq, sum(1 << back for back in range(64) if seq - back in came)) for seq, _ in replies]
+    told = with_receipts(loss_sides(sent, replies), receipts)
+    assert [told.sides.get(seq, "kept") for seq in range(2, len(fates) + 2)] == fates
+    assert (told.count.up, told.count.down, told.count.unknown) == (fates.count("up"), fates.count("down"), 0)
+
+
+def test_a_packet_that_arrived_late_there_was_not_lost_on_the_way_up() -> None:
+    told = LossSides({5: "unknown"}, LossCount(unknown=1))
+    assert with_receipts(told, [(6, 0b01), (7, 0b101)]).sides == {5: "down"}
+    assert with_receipts(told, [(7, 0b101), (6, 0b01)]).sides == {5: "down"}
+    assert with_receipts(told, [(80, 1)]).sides == {5: "unknown"}

@@ -106,10 +106,23 @@ def test_a_reflector_with_a_key_answers_only_what_is_signed() -> None:
 
 def test_sessions_are_bounded_and_forget_the_oldest() -> None:
     sessions = Sessions(most=2)
-    for sender in ("a", "b", "a", "c"):
-        sessions.number((sender, 0))
-    assert sessions.number(("a", 0)) == 2
-    assert sessions.number(("b", 0)) == 0
+    for seq, sender in enumerate(("a", "b", "a", "c")):
+        sessions.note((sender, 0), seq)
+    assert sessions.note(("a", 0), 9)[0] == 2
+    assert sessions.note(("b", 0), 9)[0] == 0
+
+
+@given(st.lists(st.integers(0, 300), min_size=1, max_size=80))
+def test_receipts_tell_what_has_come_and_nothing_else(arrivals: list[int]) -> None:
+    sessions, came = Sessions(), set[int]()
+    for seq in arrivals:
+        came.add(seq)
+        _, bits = sessions.note(("a", 0), seq)
+        told = {seq - back for back in range(64) if bits >> back & 1}
+        first_told = {one for one in told if one >= 0}
+        assert first_told <= came
+        if max(came) - seq < 64:
+            assert first_told == {one for one in came if seq - 64 < one <= seq and one > max(came) - 256}
 
 
 @given(st.binary(max_size=130))
