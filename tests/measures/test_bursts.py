@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from measures.bursts import bursts_of, fit_gilbert
@@ -33,6 +33,7 @@ def test_the_intervals_hold_what_made_the_losses_as_often_as_they_say(p: float, 
     assert whole.burst_ratio == pytest.approx(1 / (p + r), rel=0.1)
 
 
+@settings(deadline=None)  # the first to run imports scipy
 @given(st.lists(st.booleans(), max_size=60))
 def test_no_train_breaks_it_and_every_interval_holds_its_value(lost: list[bool]) -> None:
     bursts = bursts_of(lost)
