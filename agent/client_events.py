@@ -43,8 +43,10 @@ def read(text: str) -> Event:
         raise BadEvent("message_too_long", f"at most {MESSAGE_MAX_CHARS} characters an event")
     try:
         asked = json.loads(text)
+        if "\\ud" in text.lower():  # half a character by escape: it could not be sent on, said, or kept
+            json.dumps(asked, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
-        raise BadEvent("invalid_json", "the event is not JSON") from None
+        raise BadEvent("invalid_json", "the event is not JSON, or not Unicode") from None
     if not isinstance(asked, dict) or not isinstance(asked.get("type"), str):
         raise BadEvent("invalid_event", "an event is an object with a type", "type")
     return asked

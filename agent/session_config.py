@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 CONFIG_MAX_BYTES = 32 * 1024
+DEPTH_MAX = 24
 TOP_LEVEL = frozenset({
     "type", "id", "object", "model", "instructions", "output_modalities", "audio", "tools", "tool_choice", "tracing",
     "max_output_tokens", "include", "prompt", "truncation", "parallel_tool_calls", "reasoning", "expires_at",
@@ -67,14 +68,28 @@ class SessionConfig:
 
 def _size(merged: dict[str, Any]) -> int:
     try:
-        return len(json.dumps(merged))
-    except RecursionError:
-        return CONFIG_MAX_BYTES + 1
+        return len(json.dumps(merged, ensure_ascii=False).encode())
+    except UnicodeEncodeError:
+        raise ConfigError("session", "there is half a character in it: that is not Unicode") from None
+
+
+def _too_deep(value: object) -> bool:
+    """Whether objects and lists are within each other more than `DEPTH_MAX` times; found level by level."""
+    level = [value]
+    for _ in range(DEPTH_MAX):
+        level = [part for one in level for part in _parts(one)]
+    return bool(level)
+
+
+def _parts(value: object) -> list[Any]:
+    return list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
 
 
 def _checked(asked: object) -> dict[str, Any]:
     if not isinstance(asked, dict):
         raise ConfigError("session", "session is an object", "invalid_type")
+    if _too_deep(asked):
+        raise ConfigError("session", f"a session's configuration is at most {DEPTH_MAX} levels deep")
     for key in asked:
         if key not in TOP_LEVEL:
             raise ConfigError(f"session.{key[:80]}", f"unknown parameter: session.{key[:80]}", "unknown_parameter")

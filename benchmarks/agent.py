@@ -109,7 +109,7 @@ async def load(agent: RunningAgent, calls: int, seconds: float) -> dict[str, obj
         talking = [asyncio.ensure_future(_talk(phone, number, answers)) for number, phone in enumerate(phones)]
         await asyncio.sleep(min(15, seconds))
         before, began = process.cpu_times(), time.monotonic()
-        await asyncio.sleep(seconds)
+        idle_lag_ms = await _idle_lag_ms(seconds)
         after, took = process.cpu_times(), time.monotonic() - began
         metrics = await _metrics(agent)
         for task in talking:
@@ -119,8 +119,29 @@ async def load(agent: RunningAgent, calls: int, seconds: float) -> dict[str, obj
     return {
         "calls": calls, "answers": len(answers), "cpu_pct_per_call": round(100 * share / calls, 3),
         "calls_per_core": round(calls / share), "loop_lag_p99_ms": round(metrics["calldrill_agent_loop_lag_p99_ms"], 2),
-        "rss_mb": round(process.memory_info().rss / 1e6),
+        "idle_process_lag_p99_ms": round(idle_lag_ms, 2), "rss_mb": round(process.memory_info().rss / 1e6),
     }  # fmt: skip
+
+
+IDLE_LOOP = """
+import asyncio, time
+from rtc.frame_clock import FrameClock
+async def main():
+    clock = FrameClock()
+    clock.subscribe(lambda due_ns: None)
+    await asyncio.sleep(%r)
+    print(clock.recent_lag_ms(0.99))
+import uvloop
+uvloop.run(main())
+"""
+
+
+async def _idle_lag_ms(seconds: float) -> float:
+    """The same reading from a process that does nothing: what the machine itself adds at the moment."""
+    command = (sys.executable, "-c", IDLE_LOOP % seconds)
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    out, _ = await process.communicate()
+    return float(out)
 
 
 async def _talk(phone: Phone, number: int, answers: list[int]) -> None:
@@ -168,10 +189,9 @@ async def _short_call(agent: RunningAgent) -> None:
 async def _held(agent: RunningAgent) -> dict[str, float]:
     """Memory, threads, descriptors and tasks, once the last call is gone."""
     process = psutil.Process(agent.pid)
-    deadline = time.monotonic() + 20
-    while (metrics := await _metrics(agent))["calldrill_agent_active_calls"] > 0 and time.monotonic() < deadline:
-        await asyncio.sleep(0.1)
-    await asyncio.sleep(1.0)
+    await asyncio.sleep(11)  # sessions are kept for ten seconds here, and an hour by default
+    await _short_call(agent)  # whose beginning is when old sessions are dropped
+    await asyncio.sleep(2)
     metrics = await _metrics(agent)
     return {
         "rss_mb": round(process.memory_info().rss / 1e6, 1), "threads": process.num_threads(),
@@ -209,7 +229,7 @@ def main() -> None:
         "barge-in": barge_in, "load": load, "sequence": sequence, "hour": hour,
     }  # fmt: skip
     kind = asked.pop("kind")
-    with running_agent(RECOGNISER="none") as agent:
+    with running_agent(RECOGNISER="none", SESSION_TTL_S="10") as agent:
         found = uvloop.run(measures[kind](agent, **asked))
     print(json.dumps({"measure": kind, **found}))
 
