@@ -1,7 +1,7 @@
 """Reachability of STUN and TURN servers, stage by stage, everything at once.
 
     stun:   resolve → (connect → tls) → binding                                        (`binding`)
-    turn:   resolve → (connect → tls) → allocate → peer → permission → channel → relay → mtu → refresh  (`turn_check`)
+    turn:   resolve → (connect → tls) → allocate → peer → permission → channel → relay → … (`turn_check`)
 
 Each server has a row for every address behind its name, because what fails is often one node of several; a family
 that this machine has no route to is left out where another one has. A name is looked up once, whatever number of
@@ -32,7 +32,7 @@ from probes.leg import RefusedError
 from probes.resolve import Resolver
 from probes.stage import ProbeOptions, Stage, credentials_of
 from probes.turn import Credentials
-from probes.turn_check import ElsewhereError, FoundError, check_turn
+from probes.turn_check import IPV6, ElsewhereError, FoundError, check_turn
 from probes.uri import IceUri
 from probes.waterfall import Waterfall
 
@@ -131,6 +131,11 @@ async def _follow(stage: Stage) -> None:
             stage.waterfall.log(f"{error}; following")
             stage.waterfall.fact("alternate_server", error.address)
             stage = replace(stage, target=(stage.target[0], (error.address.host, error.address.port)))
+        except RefusedError as error:
+            if error.refused.code != 440 or stage.relay_family is not None:
+                raise
+            stage.waterfall.log("440 to the default, IPv4; asking for an IPv6 relay address")
+            stage = replace(stage, relay_family=IPV6)
 
 
 def _same_family(stage: Stage, address: Address) -> bool:

@@ -43,7 +43,7 @@ class ProbeOptions:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One row of a probe: a URI at one of its addresses."""
+    """One row of a probe: a URI at one of its addresses. ``relay_family`` is asked for if it is not None."""
 
     uri: IceUri
     target: Target
@@ -51,6 +51,7 @@ class Stage:
     credentials: Credentials | None
     context: SSLContext | None
     waterfall: Waterfall = field(repr=False)
+    relay_family: int | None = None
 
 
 def credentials_of(options: ProbeOptions, given: Credentials | None) -> Credentials | None:

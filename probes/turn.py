@@ -27,6 +27,7 @@ from probes.attributes import (
     LIFETIME,
     NONCE,
     REALM,
+    REQUESTED_ADDRESS_FAMILY,
     REQUESTED_TRANSPORT,
     SOFTWARE,
     USERNAME,
@@ -178,9 +179,13 @@ class TurnClient:
 
     # What to send
 
-    def allocate(self) -> Request:
-        """Ask for a relayed UDP address. The first time this goes out without credentials (section 7.1)."""
-        return self._ask(Step.ALLOCATE, (REQUESTED_TRANSPORT, UDP_PROTOCOL))
+    def allocate(self, family: int | None = None) -> Request:
+        """Ask for a relayed UDP address, of ``family`` (1 is IPv4, which is the default, 2 is IPv6; section 18.8).
+
+        The first time this goes out without credentials (section 7.1).
+        """
+        wanted: tuple[Pair, ...] = () if family is None else ((REQUESTED_ADDRESS_FAMILY, family),)
+        return self._ask(Step.ALLOCATE, (REQUESTED_TRANSPORT, UDP_PROTOCOL), *wanted)
 
     def permit(self, peer: Address) -> Request:
         """Ask to let ``peer``'s address (whatever its port) through to us (section 9)."""

@@ -1,6 +1,6 @@
 """The stages of a TURN server, each proved by doing it.
 
-    allocate → peer → permission → channel → relay → mtu → refresh (→ clock)
+    allocate → peer → permission → channel → relay → mtu → refresh → families (→ clock)
 
 ``peer`` is the second allocation, for packets to ourselves; with an echo peer it is left out. ``clock`` is asked only
 of servers whose secret we have: which expiries they accept tells what time it is there (see `credentials`).
@@ -24,6 +24,8 @@ from probes.transport import Link, UdpLink
 from probes.turn import Credentials, Granted
 
 REFRESH_S = 600
+IPV6 = 2
+FAMILIES = {1: "IPv4", IPV6: "IPv6"}
 
 
 class FoundError(ProbeError):
@@ -58,6 +60,9 @@ async def check_turn(stage: Stage, link: Link) -> None:
         stage.waterfall.figure("retransmissions", leg.transmissions - leg.requests)
         stage.waterfall.figure("stale_nonces", leg.challenges.count(438) or None)
         leg.abandon()
+    if stage.options.relay:
+        with stage.waterfall.phase("families"):
+            await _tell_families(stage)
     if stage.options.secret is not None and stage.credentials is not None and leg.challenges:
         with stage.waterfall.phase("clock"):
             await _compare_clocks(stage, stage.options.secret)
@@ -67,7 +72,7 @@ async def _allocate(stage: Stage, leg: Leg) -> None:
     wf, client = stage.waterfall, leg.client
     try:
         with wf.phase("allocate"):
-            answer = await leg.ask(client.allocate())
+            answer = await leg.ask(client.allocate(stage.relay_family))
     except RefusedError as error:
         elsewhere = error.refused.message.get(ALTERNATE_SERVER)
         if error.refused.code == 300 and elsewhere is not None:
@@ -96,7 +101,7 @@ async def _relay_to_self(stage: Stage, leg: Leg) -> None:
         link = await open_link(stage.uri, stage.target, stage.context, options.timeout_s)
         peer = Leg(link, stage.credentials, options.timeout_s)
         try:
-            await peer.ask(peer.client.allocate())
+            await peer.ask(peer.client.allocate(stage.relay_family))
         except BaseException:
             peer.abandon()
             raise
@@ -170,7 +175,7 @@ async def _blame_secret_or_clock(stage: Stage, secret: SharedSecret) -> None:
     """Made with the right secret and yet refused: then the server's clock is ahead. Raises `FoundError`."""
 
     async def accepts(expires_s: int) -> bool:
-        return await _accepted(stage, secret.until(expires_s))
+        return await _refusal(stage, secret.until(expires_s)) != 401
 
     with stage.waterfall.phase("clock"):
         skew_s = await ahead_s(accepts, int(time.time()), int(stage.options.longest_call_s))
@@ -183,9 +188,10 @@ async def _blame_secret_or_clock(stage: Stage, secret: SharedSecret) -> None:
 async def _compare_clocks(stage: Stage, secret: SharedSecret) -> None:
     """Whether the server's clock is within a minute of ours; the fact says which way it is off."""
     now_s = int(time.time())
-    past, future = await asyncio.gather(
-        *(_accepted(stage, secret.until(now_s + offset_s)) for offset_s in (-TOLERATED_SKEW_S, TOLERATED_SKEW_S))
+    codes = await asyncio.gather(
+        *(_refusal(stage, secret.until(now_s + offset_s)) for offset_s in (-TOLERATED_SKEW_S, TOLERATED_SKEW_S))
     )
+    past, future = (code != 401 for code in codes)
     clock = {
         (False, True): f"within {TOLERATED_SKEW_S} s of ours",
         (True, True): f"more than {TOLERATED_SKEW_S} s behind ours, or the server does not look at the expiry",
@@ -194,20 +200,25 @@ async def _compare_clocks(stage: Stage, secret: SharedSecret) -> None:
     stage.waterfall.fact("server_clock", clock.get((past, future), "contradictory"))
 
 
-async def _accepted(stage: Stage, credentials: Credentials) -> bool:
-    """Whether the server would allocate for these credentials. What is allocated is given back."""
+async def _tell_families(stage: Stage) -> None:
+    """Of which families the server gives relayed addresses (RFC 8656 section 18.8)."""
+    codes = await asyncio.gather(*(_refusal(stage, stage.credentials, family) for family in FAMILIES))
+    given = [name for name, code in zip(FAMILIES.values(), codes, strict=True) if code is None]
+    stage.waterfall.fact("relay_families", ", ".join(given) or None)
+
+
+async def _refusal(stage: Stage, credentials: Credentials | None, family: int | None = None) -> int | None:
+    """The code with which the server refuses such an allocation; None if it grants it. It is given back."""
     link = await open_link(stage.uri, stage.target, stage.context, stage.options.timeout_s)
     leg = Leg(link, credentials, stage.options.timeout_s)
     try:
-        await leg.ask(leg.client.allocate())
+        await leg.ask(leg.client.allocate(family or stage.relay_family))
         await leg.ask(leg.client.refresh(0))
     except RefusedError as error:
-        if error.refused.code != 401:
-            raise
-        return False
+        return error.refused.code
     finally:
         leg.abandon()
-    return True
+    return None
 
 
 def _shape(stage: Stage) -> Shape:

@@ -43,7 +43,7 @@ def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
-def make_pki(folder: Path, *, days: float = 30.0, names: tuple[str, ...] = ("localhost", HOST)) -> Pki:
+def make_pki(folder: Path, *, days: float = 30.0, names: tuple[str, ...] = ("localhost", HOST, "::1")) -> Pki:
     """A certificate for ``names`` that ends in ``days`` (negative: it has expired)."""
     folder.mkdir(parents=True, exist_ok=True)
     now = datetime.datetime.now(datetime.UTC)
@@ -80,6 +80,10 @@ def _general_name(name: str) -> x509.GeneralName:
         return x509.DNSName(name)
 
 
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
 class Coturn:
     """One turnserver process; use it as a context manager. ``extra`` are more of its options."""
 
@@ -104,9 +108,10 @@ class Coturn:
 
     def uri(self, transport: str = "udp") -> str:
         """Its TURN URI by ``transport`` (udp, tcp or tls)."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
         if transport == "tls":
-            return f"turns:{self.host}:{self.tls_port}"
-        return f"turn:{self.host}:{self.port}?transport={transport}"
+            return f"turns:{host}:{self.tls_port}"
+        return f"turn:{host}:{self.port}?transport={transport}"
 
     def __enter__(self) -> "Coturn":
         self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -124,7 +129,7 @@ class Coturn:
 
     def _answers(self) -> bool:
         """Whether it answers a Binding over UDP and listens for TCP and TLS; waits a little if not."""
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        with socket.socket(_family(self.host), socket.SOCK_DGRAM) as sock:
             sock.settimeout(0.1)
             try:
                 sock.connect((self.host, self.port))

@@ -5,6 +5,7 @@ import dataclasses
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ async def test_coturn_relays_to_ourselves(coturn: Coturn, options: ProbeOptions,
     assert result.outcome == "ok", (result.cause, result.log)
     connect = {"udp": [], "tcp": ["connect"], "tls": ["connect", "tls"]}[transport]
     mtu = ["mtu"] if transport == "udp" else []
-    rest = ["allocate", "peer", "permission", "channel", "relay", *mtu, "refresh"]
+    rest = ["allocate", "peer", "permission", "channel", "relay", *mtu, "refresh", "families"]
     alpn = ["alpn"] if transport == "tls" else []
     assert _phases(result) == ["resolve", *connect, *rest, *alpn]
     figures, facts = _figures(result), result.facts or {}
@@ -52,6 +53,7 @@ async def test_coturn_relays_to_ourselves(coturn: Coturn, options: ProbeOptions,
     assert (figures["retransmissions"], figures["allocate_answered"]) == (0, 1)
     assert figures.get("relay_mtu_bytes") == (1500 if transport == "udp" else None)
     assert figures["lifetime_s"] == 600
+    assert facts["relay_families"] == "IPv4"
     assert facts["realm"] == REALM
     assert facts["relayed_address"].startswith(HOST)
     assert decode_record(encode_record(result)) == result
@@ -299,3 +301,27 @@ async def test_addresses_of_a_name_that_show_different_certificates(
     notes = remarks(results, 60)
     assert any("ends in 3.0 days" in note and "127.0.0.2" in note for note in notes)
     assert any("its addresses show different certificates" in note for note in notes)
+
+
+@pytest.fixture(scope="module")
+def six(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coturn]:
+    """A coturn on ::1 alone, or none where there is no IPv6."""
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.bind(("::1", 0))
+        except OSError:
+            pytest.skip("no IPv6 on loopback")
+    with Coturn(tmp_path_factory.mktemp("six"), host="::1") as server:
+        yield server
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
+async def test_over_ipv6_with_relayed_addresses_of_ipv6(six: Coturn, transport: str) -> None:
+    options = ProbeOptions(Credentials(USER, PASSWORD), six.pki.ca, timeout_s=3)
+    result = await _probe(six.uri(transport), options)
+    facts = result.facts or {}
+    assert result.outcome == "ok", (result.cause, result.log)
+    assert facts["relayed_address"].startswith("[::1]:")
+    assert facts["relay_families"] == "IPv6"
+    assert "relays to IPv6 only" in remarks([result], 60)[0]
+    assert _figures(result).get("relay_mtu_bytes") == (1500 if transport == "udp" else None)
