@@ -5,6 +5,7 @@ Secrets come from the environment or a file and are never options: command lines
 
 import ipaddress
 import os
+import socket
 import sys
 import time
 from pathlib import Path
@@ -63,6 +64,16 @@ def address(option: str, text: str, port: int | None) -> "Address":
     except ValueError:
         needed = "ADDRESS:PORT" if port is None else "ADDRESS or ADDRESS:PORT"
         raise InputError(f"{option} {text}: write {needed}, with a numeric address ([…] for IPv6)") from None
+
+
+def local_address(option: str, text: str) -> None:
+    """Refuse what is no address of this machine. Raises `InputError`."""
+    try:
+        family = socket.AF_INET6 if ipaddress.ip_address(text).version == 6 else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as sock:
+            sock.bind((text, 0))
+    except (ValueError, OSError):
+        raise InputError(f"{option} {text}: this machine has no such address") from None
 
 
 def first_line(option: str, file: Path | None, variable: str) -> str | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from calldrill.errors import InputError
-from calldrill.ice_input import credentials, servers_and_remarks
+from calldrill.ice_input import credentials, local_address, servers_and_remarks
 from measures.run import EXIT_INTERRUPTED, EXIT_PASSED, EXIT_THRESHOLD_FAILED
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ def ice(
     from probes.errors import BadInput  # noqa: PLC0415
 
     logging.getLogger("aioice").setLevel(logging.CRITICAL)  # what fails is in the table
+    for one in bind or ():
+        local_address("--bind", one)
     given = credentials(username, password_file, has_secret=False)
     options = IceOptions(tuple(bind or ()), ca_file, talk_s, timeout_s, relay_only)
     try:

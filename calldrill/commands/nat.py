@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from calldrill.errors import InputError, RunError
+from calldrill.ice_input import local_address
 from measures.run import EXIT_INTERRUPTED, EXIT_NOT_ENOUGH_EVIDENCE, EXIT_PASSED
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ def nat(
     from probes.nat_probe import NatOptions, NoAnswerError, probe_nat  # noqa: PLC0415
     from probes.uri import parse_uri  # noqa: PLC0415
 
+    if bind is not None:
+        local_address("--bind", bind)
     family = {None: socket.AF_UNSPEC, True: socket.AF_INET6, False: socket.AF_INET}[ipv6]
     options = NatOptions(bind, family, trials, timeout_s, lifetime_limit_s=lifetime_s)
     try:

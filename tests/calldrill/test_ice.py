@@ -66,7 +66,9 @@ def test_a_relay_that_gives_no_candidate_fails(coturn: Coturn) -> None:
     assert "wrong" not in err + json.dumps(told)
 
 
-@pytest.mark.parametrize("arguments", [("http://a",), ("stun:a", "--ca-file", "/nonexistent")])
+@pytest.mark.parametrize(
+    "arguments", [("http://a",), ("stun:a", "--ca-file", "/nonexistent"), ("stun:a", "--bind", "192.0.2.1")]
+)
 def test_bad_input_is_one_line(arguments: tuple[str, ...]) -> None:
     code, told, err = _ice(*arguments)
     assert (code, told) == (2, {})

@@ -102,3 +102,19 @@ def test_a_path_that_carries_no_udp_could_not_be_told(told: dict) -> None:
     code, nat, err = told["udp-blocked", COTURN]
     assert (code, nat) == (1, {})
     assert "does not answer a STUN Binding request" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("turns:127.0.0.1",), "NAT behaviour is told over UDP; write stun:host"),
+        (("stun:127.0.0.1", "--ipv6"), "has no address of the wanted family"),
+        (("stun:127.0.0.1", "--bind", "x"), "--bind x: this machine has no such address"),
+        (("http://a",), "the scheme must be"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_2(arguments: tuple[str, ...], words: str) -> None:
+    command = [sys.executable, "-m", "calldrill", "nat", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert words in done.stderr

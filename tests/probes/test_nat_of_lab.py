@@ -1,0 +1,141 @@
+"""The lab's own NATs, by name: `calldrill nat` tells each one right, and pairs of them connect as the table says.
+
+The pairs are real: two ICE agents (aioice) behind two NATs of one lab, who know of each other only what a STUN server
+saw, and connect or do not.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from netem.cage import cage_problem
+from probes.nat_pairs import pairs
+from tests.netem.caged import start
+
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.skipif(cage_problem() is not None, reason=str(cage_problem())),
+    pytest.mark.skipif(shutil.which("turnserver") is None, reason="turnserver is not installed"),
+]
+
+PRELUDE = """
+import asyncio, itertools, json, subprocess, sys, time
+from netem.cage import prepare_inside
+from netem.lab import Lab
+from netem.site import Access, Site, Topology
+runtime = prepare_inside()
+
+def lab_of(*kinds):
+    return Lab(runtime, topology=Topology(tuple(Site(f"s{n}", (Access(nat=k),)) for n, k in enumerate(kinds))))
+
+def stun_server(lab):
+    at = lab.addresses
+    quiet = dict(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = ["turnserver", "-n", "--no-cli", "--no-tls", "--no-dtls", "--no-tcp", "--log-file=/dev/null",
+               f"--listening-ip={at.turn}", f"--listening-ip={at.turn_alternate}", f"--pidfile={runtime}/p",
+               f"--userdb={runtime}/db"]
+    process = lab.server.popen(command, **quiet)
+    while f"{at.turn_alternate}:3479" not in lab.server.shell(["ss -Hnul"]):
+        assert process.poll() is None
+        time.sleep(0.05)
+    return process
+"""
+
+VERDICTS = """
+kinds = ["none", "full-cone", "restricted", "port-restricted", "symmetric", "carrier-grade"]
+with lab_of(*kinds) as lab:
+    server = stun_server(lab)
+    command = [sys.executable, "-m", "calldrill", "nat", f"stun:{lab.addresses.turn}", "--json", "--timeout", "1.5"]
+    running = {kind: lab.callers(f"s{n}").popen(command, stdout=subprocess.PIPE) for n, kind in enumerate(kinds)}
+    told = {kind: json.loads(process.communicate()[0])["nat"] for kind, process in running.items()}
+    server.terminate()
+    server.wait()
+print(json.dumps(told))
+"""
+
+PAIRS = """
+import aioice
+
+async def gathered(lab, n):
+    with lab.callers(f"s{n}").enter():
+        agent = aioice.Connection(ice_controlling=n % 2 == 0, stun_server=(lab.addresses.turn, 3478), use_ipv6=False)
+        await agent.gather_candidates()
+    return agent
+
+async def connects(lab, a, b):
+    one, two = await gathered(lab, a), await gathered(lab, b)
+    one.ice_controlling, two.ice_controlling = True, False
+    for here, there in ((one, two), (two, one)):
+        there.remote_username, there.remote_password = here.local_username, here.local_password
+        for candidate in here.local_candidates:
+            if candidate.type == "srflx":
+                await there.add_remote_candidate(candidate)
+        await there.add_remote_candidate(None)
+    yield
+    try:
+        async with asyncio.timeout(6):
+            await asyncio.gather(one.connect(), two.connect())
+        works = True
+    except (TimeoutError, ConnectionError):
+        works = False
+    await asyncio.gather(one.close(), two.close())
+    yield works
+
+async def main(lab, kinds):
+    told = []
+    meetings = []
+    for a, b in itertools.combinations(range(len(kinds)), 2):
+        meeting = connects(lab, a, b)
+        await anext(meeting)  # gathering moves the thread into a namespace: one at a time
+        meetings.append((kinds[a], kinds[b], meeting))
+    works = await asyncio.gather(*(anext(meeting) for _, _, meeting in meetings))
+    return [[a, b, w] for (a, b, _), w in zip(meetings, works)]
+
+kinds = ["full-cone", "restricted", "port-restricted", "port-restricted", "symmetric", "symmetric"]
+with lab_of(*kinds) as lab:
+    server = stun_server(lab)
+    told = asyncio.run(main(lab, kinds))
+    server.terminate()
+    server.wait()
+print(json.dumps(told))
+"""
+
+
+@pytest.fixture(scope="module")
+def told() -> tuple[dict, list]:
+    """Both labs at once."""
+    scripts = (PRELUDE + textwrap.dedent(body) for body in (VERDICTS, PAIRS))
+    running = [start([sys.executable, "-c", script], stderr=subprocess.PIPE) for script in scripts]
+    ended = [(process.communicate(timeout=110), process.returncode) for process in running]
+    for (_, err), code in ended:
+        assert code == 0, err
+    verdicts, meetings = (json.loads(out.splitlines()[-1]) for (out, _), _ in ended)
+    return verdicts, meetings
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("none", "no NAT"),
+        ("full-cone", "full cone"),
+        ("restricted", "restricted cone"),
+        ("port-restricted", "port-restricted cone"),
+        ("symmetric", "symmetric"),
+        ("carrier-grade", "port-restricted cone"),
+    ],
+)
+def test_each_nat_of_the_lab_is_told(told: tuple, kind: str, name: str) -> None:
+    found = told[0][kind]
+    assert found["kind"] == name, (found["mapping"], found["filtering"], found["log"])
+
+
+def test_pairs_connect_as_the_table_says(told: tuple) -> None:
+    names = {"restricted": "restricted cone", "port-restricted": "port-restricted cone", "full-cone": "full cone"}
+    table = pairs()
+    said = [[a, b, table[names.get(a, a), names.get(b, b)]] for a, b, _ in told[1]]
+    assert told[1] == said
+    assert {works for _, _, works in told[1]} == {True, False}
