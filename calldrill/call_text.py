@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from loadtest.telemetry import Latency
-from measures.call import Call, Recovery, Turn
+from measures.call import Call, Recovery, RtpStats, Turn
 from measures.probe import Phase
 
 BAR_COLUMNS = 40
@@ -88,8 +88,16 @@ def sentence(call: Call) -> str:
     answered = sum(turn.latency_ns is not None for turn in call.turns)
     return (
         f"completed: {answered} of {call.turns_planned} turns answered in {took_s:.1f} s;"
-        f" {call.rtp_in.lost or 0} of {call.rtp_in.expected or 0} packets lost; {call.selected_pair}"
+        f" {lost(call.rtp_in)}; {call.selected_pair}"
     )
+
+
+def lost(rtp: RtpStats) -> str:
+    """The losses of one direction, and whether they came in bursts."""
+    if not rtp.lost or not rtp.loss_runs:
+        return f"{rtp.lost or 0} of {rtp.expected or 0} packets lost"
+    runs = sum(times for _, times in rtp.loss_runs)
+    return f"{rtp.lost} of {rtp.expected} packets lost in {runs} runs of up to {rtp.longest_loss_run}"
 
 
 def _table(*headings: str) -> Table:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from calldrill.ending import end
 from calldrill.errors import RunError
 from calldrill.services import base_environment
 from loadtest import locustfile_path
@@ -74,14 +75,8 @@ class Load:
 
     def __exit__(self, *_: object) -> None:
         process = self._process
-        if process is not None and process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(STOP_LIMIT_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
         if process is not None:
+            end(process, STOP_LIMIT_S)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)  # workers and engines that outlived their master
         with contextlib.suppress(OSError):

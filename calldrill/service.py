@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from calldrill.ending import end
 from calldrill.errors import RunError
 from calldrill.here import Place
 
@@ -66,15 +67,8 @@ class Service:
 
     def stop(self) -> None:
         """End the program: asked first, made to after a while."""
-        process = self._process
-        if process is None or process.poll() is not None:
-            return
-        process.terminate()
-        try:
-            process.wait(STOP_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        if self._process is not None:
+            end(self._process, STOP_LIMIT_S)
 
     def _last_words(self) -> str:
         lines = self._log.read_text(errors="replace").strip().splitlines()

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import time
+from collections import Counter
 from collections.abc import Callable
 
 from aiortc import RTCCertificate
@@ -66,7 +67,7 @@ class Caller:
         handlers = Handlers(self._on_peer_state, self._on_packet, self._script.ear.read, self._on_frame)
         target = target or open_target(plan.protocol, plan.target, credentials.api_key, plan.attempt_deadline_s)
         self._line = Line(plan, target, credentials, clock, certificate, handlers, self._stopwatch, self._diary)
-        self._selected_pair = ""
+        self._selected_pair, self._ended_ns = "", 0
 
     async def run(self) -> Call:
         """Place the call at its due time, hold it, end it. Never raises but for cancellation after its record."""
@@ -198,9 +199,12 @@ class Caller:
         self._selected_pair = peer.selected_pair if peer is not None else ""
         self._script.end("hung up")
         self._diary.step("hang-up")
-        for closing in (self._rescue.stop, self._line.close, self._telemetry.close, self._close_post):
+        for closing in (self._rescue.stop, self._line.close, self._note_end, self._telemetry.close, self._close_post):
             with contextlib.suppress(Exception):
                 await closing()
+
+    async def _note_end(self) -> None:
+        self._ended_ns = time.monotonic_ns()  # what is posted after the call is no part of it
 
     async def _close_post(self) -> None:
         if self._post is not None:
@@ -210,7 +214,7 @@ class Caller:
         stats = self._line.statistics()
         return Call(
             id=self._id, caller=self._plan.policy, profile=self._plan.profile, due_ns=self._due_ns,
-            started_ns=started_ns, ended_ns=time.monotonic_ns(), phases=self._stopwatch.phases,
+            started_ns=started_ns, ended_ns=self._ended_ns, phases=self._stopwatch.phases,
             turns=tuple(self._script.turns), turns_planned=len(self._plan.turns),
             recoveries=self._rescue.recoveries, rtp_in=combined([received for received, _ in stats]),
             rtp_out=combined([sent for _, sent in stats]), outcome=outcome, blame=blame, reason=reason,
@@ -227,7 +231,8 @@ def combined(parts: list[RtpStats]) -> RtpStats:
         known = [value for value in values if value is not None]
         return sum(known) if known else None
 
-    gaps = [part.longest_gap_ms for part in parts if part.longest_gap_ms is not None]
+    longest = [part.longest_gap_ms for part in parts if part.longest_gap_ms is not None]
+    runs = [Counter(dict(part.loss_runs)) for part in parts if part.loss_runs is not None]
     return RtpStats(
         packets=sum(part.packets for part in parts),
         octets=sum(part.octets for part in parts),
@@ -236,5 +241,7 @@ def combined(parts: list[RtpStats]) -> RtpStats:
         reordered=total([part.reordered for part in parts]),
         duplicate=total([part.duplicate for part in parts]),
         jitter_ms=parts[-1].jitter_ms if parts else None,
-        longest_gap_ms=max(gaps) if gaps else None,
+        longest_gap_ms=max(longest) if longest else None,
+        gaps=total([part.gaps for part in parts]),
+        loss_runs=tuple(sorted(sum(runs, Counter()).items())) if runs else None,
     )

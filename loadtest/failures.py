@@ -5,7 +5,7 @@ The severity of a trouble stands in `loadtest.reconnection.SEVERITY`; here error
 
 from dataclasses import dataclass
 
-from loadtest.reconnection import SEVERITY, Severity, Trouble
+from loadtest.reconnection import SEVERITY, Severity, Trigger, Trouble
 from loadtest.target import TargetError
 from measures.call import Blame
 from rtc.errors import LocalError, NetworkError, RemoteProtocolError
@@ -22,6 +22,7 @@ _BY_TYPE: dict[str, Trouble] = {
     "rate_limit_exceeded": "rate_limit",
     "tokens": "rate_limit",
 }
+NO_RESTART_STATUS = (404, 405, 410, 501)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,17 @@ def _refusal(status: int) -> Trouble:
 def severity_of(error: Exception) -> Severity:
     """Whether another try can help. A target knows its own protocol best, so its word counts."""
     return error.severity if isinstance(error, TargetError) else SEVERITY[trouble_of(error)]
+
+
+def trigger_of(error: Exception) -> Trigger | None:
+    """What an error in the middle of a call sets off besides being an attempt that failed; None for nothing."""
+    if isinstance(error, RemoteProtocolError):
+        return "restart-impossible"
+    if not isinstance(error, TargetError):
+        return None
+    if error.code == "token_expired":
+        return "token-expired"
+    return "restart-refused" if error.status in NO_RESTART_STATUS else None
 
 
 def blame_of(error: Exception) -> Blame:

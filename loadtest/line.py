@@ -7,7 +7,8 @@ clients do it: a track is added, then a handler for what comes. What to do when 
 
 import asyncio
 import time
-from typing import Literal
+from collections.abc import Awaitable, Callable
+from typing import Literal, TypeVar
 
 from aiortc import RTCCertificate
 
@@ -15,7 +16,7 @@ from loadtest.adaptation import BITRATE_KBIT
 from loadtest.conversation import clip
 from loadtest.credentials import Credentials
 from loadtest.diary import Diary
-from loadtest.failures import severity_of
+from loadtest.failures import severity_of, trigger_of
 from loadtest.plan import CallPlan
 from loadtest.reconnection import REACTIONS, Trigger
 from loadtest.rescue import Tried
@@ -29,8 +30,8 @@ from rtc.path import IceConfig, TurnServer
 from rtc.peer import Handlers, Peer, PeerConfig
 from rtc.rtp import RtpPacket
 
-NO_RESTART_STATUS = (404, 405, 410, 501)
 HANG_UP_LIMIT_S = 3.0
+T = TypeVar("T")
 
 
 class Line:
@@ -103,7 +104,7 @@ class Line:
     async def _connect(self, peer: Peer) -> None:
         offer = await self._offer(peer)
         with self._stopwatch.timing("signal"):
-            placed = await self._target.place(offer)
+            placed = await self._renewing(lambda: self._target.place(offer))
         self._location = placed.location
         self._restartable = self._target.can_restart and bool(placed.location)
         self._answer_ns = time.monotonic_ns()
@@ -162,17 +163,27 @@ class Line:
         if peer is None or peer.state == "closed" or not self._restartable:
             return "restart-impossible"
         try:
-            answer = await self._target.restart(self._location, await peer.offer())
-            await peer.finish_restart(answer)
-        except TargetError as error:
-            if error.status not in NO_RESTART_STATUS:
+            offer = await peer.offer()
+            await peer.finish_restart(await self._renewing(lambda: self._target.restart(self._location, offer)))
+        except (TargetError, RemoteProtocolError) as error:
+            trigger = trigger_of(error)
+            if trigger is None or REACTIONS[trigger].action != "new-call":
                 raise
             self._restartable = False
-            return "restart-refused"
-        except RemoteProtocolError:
-            self._restartable = False
-            return "restart-impossible"
+            return trigger
         return None
+
+    async def _renewing(self, exchange: Callable[[], Awaitable[T]]) -> T:
+        """An exchange with the target; when the table's answer to its refusal is a new token, once more with that."""
+        try:
+            return await exchange()
+        except TargetError as error:
+            trigger = trigger_of(error)
+            if trigger is None or REACTIONS[trigger].action != "renew-token":
+                raise
+        self._diary.note("token", "renewed: it had expired")
+        await self._target.prepare()
+        return await exchange()
 
     # -- the end ---------------------------------------------------------------------------------------------
 
@@ -186,7 +197,8 @@ class Line:
         """Hang up and close; no failure of one close keeps another from being done."""
         try:
             if self.peer is not None and self._location:
-                await asyncio.wait_for(self._target.hang_up(self._location), HANG_UP_LIMIT_S)
+                hanging_up = self._renewing(lambda: self._target.hang_up(self._location))
+                await asyncio.wait_for(hanging_up, HANG_UP_LIMIT_S)
         except (TargetError, TimeoutError, asyncio.CancelledError) as error:
             self._diary.note("hang-up-failed", str(error))
         finally:

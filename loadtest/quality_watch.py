@@ -80,5 +80,4 @@ class QualityWatch:
 
     def _check_health(self, peer: "Peer") -> None:
         silent_ms = (time.monotonic_ns() - peer.received.last_ns) / 1e6
-        channel = peer._channel is not None and peer._channel.readyState == "open"
-        self._diary.note("health", Health(peer.state, channel, silent_ms).sentence())
+        self._diary.note("health", Health(peer.state, peer.channel_open, silent_ms).sentence())

@@ -1,9 +1,9 @@
 """What ends a caller's connection, and what it does about that: two tables, and a policy says how patiently.
 
 `SEVERITY` says of each trouble whether another try can help: a *fatal* one ends the call, a *recoverable* one is
-tried again with back-off, a *transient* one is expected to pass. `REACTIONS` says what is done at each trigger. A
-policy (`measures.policy`) says when; there is never a second attempt while one is pending, since one task makes them
-all.
+tried again with back-off, a *transient* one is expected to pass. `REACTIONS` says what is done at each trigger; who
+acts reads it there (`loadtest.caller`, `loadtest.line`). A policy (`measures.policy`) says when; there is never a
+second attempt while one is pending, since one task makes them all.
 
 The time of ``disconnected-too-long`` runs from the last media that came, which is when the clients' own timers begin
 to miss something; until then the living path is asked for a sign of life at once and repeatedly (the *fast

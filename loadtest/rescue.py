@@ -121,14 +121,16 @@ class Rescue:
         number, retry_after_s = 0, None
         graced_s = max(0.0, grace_s - (time.monotonic_ns() - record.began_ns) / 1e9)
         while (delay_ms := self._policy.delay_ms(number, retry_after_s)) is not None:
+            waiting_ns = time.monotonic_ns()
             if await self._media_within(max(delay_ms / 1000, graced_s if number == 0 else 0.0)):
                 return None
             began_ns = time.monotonic_ns()
             tried = await self._attempt()
             number, retry_after_s = number + 1, tried.retry_after_s
-            record.attempts.append(
-                Attempt(number, delay_ms, began_ns, time.monotonic_ns(), tried.action, tried.outcome)
-            )
+            record.attempts.append(Attempt(
+                number, delay_ms, began_ns, time.monotonic_ns(), tried.action, tried.outcome,
+                waited_ms=(began_ns - waiting_ns) / 1e6,
+            ))  # fmt: skip
             if tried.fatal:
                 return tried.outcome
             if tried.outcome == "ok" and await self._media_within(MEDIA_AFTER_ATTEMPT_S):

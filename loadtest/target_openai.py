@@ -1,6 +1,7 @@
 """A target that speaks as the OpenAI Realtime API does: client secret, SDP by HTTP, ICE restart by PATCH.
 
-A secret that is about to expire, or is refused as expired, is renewed for the same session, once.
+A secret that is about to expire is renewed for the same session before it is used; what is done about one that is
+refused as expired is the caller's business.
 """
 
 import json
@@ -71,15 +72,9 @@ class OpenAiTarget:
         await self._door.close()
 
     async def _signed(self, method: str, path: str, sdp: str | None) -> Reply:
-        """A request with a secret that is still good; one that turns out to be expired is renewed once."""
+        """A request with a secret that should still be good."""
         if self.secret is None or self.secret.expires_at - time.time() < RENEW_BEFORE_S:
             await self.fetch_secret()
-        try:
-            return await self._door.ask(method, path, sdp, self._headers(sdp))
-        except TargetError as error:
-            if error.code != "token_expired":
-                raise
-        await self.fetch_secret()
         return await self._door.ask(method, path, sdp, self._headers(sdp))
 
     def _headers(self, sdp: str | None) -> dict[str, str]:

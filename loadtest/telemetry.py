@@ -1,8 +1,8 @@
 """Latency telemetry, as the user's clients send it.
 
-Every operation of a call is recorded with its time and graded. After every tenth a summary of those ten goes out: it
-is handed to ``post``, which must not keep the call waiting and whose failure costs a line in the diary and nothing
-else.
+Every operation of a call is recorded with its time and graded. After every tenth a summary of those ten goes out, and
+when the call has ended one of what is left: it is handed to ``post``, which must not keep the call waiting and whose
+failure costs a line in the diary and nothing else.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ Grade = Literal["good", "medium", "high"]
 
 SUMMARY_EVERY = 10
 POST_LIMIT_S = 5.0
+LAST_POSTS_LIMIT_S = 1.0
 
 # below the first it is good, below the second medium; the model's reply is a person's wait, the rest is plumbing
 GRADES_MS: dict[str, tuple[float, float]] = {
@@ -103,10 +104,15 @@ class Telemetry:
             self._diary.note("telemetry-failed", str(error) or type(error).__name__)
 
     async def close(self) -> None:
-        """Drop what is still on its way: a call that has ended waits for no post."""
-        for task in list(self._posts):
-            task.cancel()
-        await asyncio.gather(*self._posts, return_exceptions=True)
+        """Send what is left, and drop what is still on its way after a short while: the call has ended."""
+        if self._pending:
+            self._flush()
+        posts = list(self._posts)
+        if posts:
+            _, late = await asyncio.wait(posts, timeout=LAST_POSTS_LIMIT_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
 
 def document(call_id: str, batch: list[Latency], summary: Summary) -> dict[str, object]:

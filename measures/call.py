@@ -38,7 +38,11 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One reconnection attempt: the policy's delay, when it began and ended, what it did and how it came out."""
+    """One reconnection attempt: the policy's delay, when it began and ended, what it did and how it came out.
+
+    ``waited_ms`` is how long was really waited for it. That is at least ``delay_ms``; before a recovery's first attempt
+    it may be longer, since a blip is given time to pass.
+    """
 
     number: int
     delay_ms: int
@@ -46,6 +50,7 @@ class Attempt:
     ended_ns: int
     action: Literal["ice-restart", "new-call"]
     outcome: str
+    waited_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,11 @@ class Recovery:
 
 @dataclass(frozen=True, slots=True)
 class RtpStats:
-    """One direction of a call's media, counted from RTP headers (RFC 3550 section 6.4.1 and appendix A)."""
+    """One direction of a call's media, counted from RTP headers (RFC 3550 section 6.4.1 and appendix A).
+
+    ``gaps`` counts the times that nothing came for 100 ms. ``loss_runs`` tells how often how many packets were lost
+    in a row, as (length, times), the shortest first.
+    """
 
     packets: int
     octets: int
@@ -78,6 +87,13 @@ class RtpStats:
     duplicate: int | None = None
     jitter_ms: float | None = None
     longest_gap_ms: float | None = None
+    gaps: int | None = None
+    loss_runs: tuple[tuple[int, int], ...] | None = None
+
+    @property
+    def longest_loss_run(self) -> int | None:
+        """The most packets lost in a row; 0 when none was, None when it was not counted."""
+        return None if self.loss_runs is None else max((length for length, _ in self.loss_runs), default=0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,11 @@ class Association:
         """``client`` or ``server`` once the handshake has begun."""
         return str(self._dtls._role)
 
+    @property
+    def channel_open(self) -> bool:
+        """Whether messages can be sent."""
+        return self.channel is not None and self.channel.readyState == "open"
+
     # -- setting up -----------------------------------------------------------------------------------------
 
     async def handshake(self, role: str, fingerprints: tuple[RTCDtlsFingerprint, ...], deadline_s: float) -> None:
@@ -129,7 +134,7 @@ class Association:
 
     def send_message(self, text: str) -> bool:
         """Send on the data channel; False when it is not open."""
-        if self.channel is None or self.channel.readyState != "open":
+        if self.channel is None or not self.channel_open:
             return False
         self.channel.send(text)
         return True

@@ -5,10 +5,7 @@ Theory of operation
 What comes in on a path is SRTP, DTLS or neither (RFC 7983). SRTP is handled at once, in the datagram's own callback:
 unprotect, read the header, count, hand over; no queue, no task, no decoding. DTLS goes to `rtc.association`.
 
-A restart (RFC 8445 section 2.4) makes a second `IcePath` with new credentials. Until it is nominated both paths
-are listened to and the old one is sent on; then the new one takes over, and the old one is listened to for three
-seconds more (section 8.3.1), because packets are still under way on it. DTLS, SRTP keys, SSRCs and the data
-channel never notice.
+A restart of ICE exchanges the path (`rtc.paths`); DTLS, SRTP keys, SSRCs and the data channel never notice.
 
 The owner drives the steps (offer, answer, connect, restart), each with a deadline, and gets callbacks for media,
 messages and changes of state. Candidates may come and go by themselves: `add_remote_candidate` takes them at any
@@ -16,14 +13,12 @@ time, and with ``trickle`` ours are told by ``on_candidate`` instead of being wa
 """
 
 import asyncio
-import contextlib
 import secrets
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 
-from aiortc import RTCCertificate, RTCDataChannel
-from aiortc.rtcicetransport import RTCIceCandidate
+from aiortc import RTCCertificate
 
 from measures.call import RtpStats
 from measures.probe import Phase
@@ -32,16 +27,16 @@ from rtc.association import Association
 from rtc.audio import RTCP_TYPES, AudioStreams
 from rtc.codec import Codec
 from rtc.description import Local, Media, Remote
-from rtc.errors import LocalError, NetworkError, RemoteProtocolError
+from rtc.errors import LocalError, RemoteProtocolError
 from rtc.frame_clock import FrameClock
 from rtc.liveness import Event, Patience, State
 from rtc.path import DTLS_FIRST_BYTES, IceConfig, IcePath
+from rtc.paths import Paths
 from rtc.rtcp import Reports
 from rtc.rtp import ReceiveStatistics, RtpPacket
 
 WATCH_EVERY_FRAMES = 5
 REPORT_EVERY_FRAMES = 100
-OLD_PATH_LINGERS_S = 3.0  # RFC 8445 section 8.3.1
 MEDIA_FIRST_BYTES = range(128, 192)
 RTP_HEADER_BYTES = 12
 
@@ -86,19 +81,17 @@ class Peer:
         self._clock = clock
         self._config = config
         self._handlers = handlers
+        self._audio = AudioStreams()
+        self._offerer = False
+        self.phases: list[Phase] = []
+        self._paths = Paths(config.ice, self._on_datagram, self.phases.append)
         self._association = Association(
             certificate,
-            self.send_datagram,
+            self._paths.send,
             on_message=self._on_message,
             on_open=self._on_channel_open,
             on_closed=self._on_association_closed,
         )
-        self._audio = AudioStreams()
-        self._offerer = False
-        self._path: IcePath | None = None
-        self._next_path: IcePath | None = None
-        self._old_paths: set[asyncio.Task[None]] = set()
-        self._ended = asyncio.Event()
         self._work: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Future[None] | None = None
         self._remote: Remote | None = None
@@ -109,7 +102,6 @@ class Peer:
         self._frames = 0
         self.state: State = "new"
         self.last_heard_ns = 0
-        self.phases: list[Phase] = []
 
     # -- descriptions ---------------------------------------------------------------------------------------
 
@@ -124,9 +116,9 @@ class Peer:
     async def answer(self, offer_sdp: str) -> str:
         """Answer an offer, or the restart of one; connecting then goes on by itself in the background."""
         remote = description.read(offer_sdp)
-        if self._path is not None and self._remote is not None and remote.ufrag == self._remote.ufrag:
+        restart = self._paths.selected is not None
+        if restart and self._remote is not None and remote.ufrag == self._remote.ufrag:
             raise RemoteProtocolError("the offer has the ICE credentials of the living path: no restart")
-        restart = self._path is not None
         if restart:
             self._check_same_association(remote)
             self._remote = remote
@@ -156,13 +148,8 @@ class Peer:
 
         Raises `RemoteProtocolError` for what is none. One of another generation is dropped.
         """
-        if not text.strip():
-            return
-        trickled = description.read_candidate(text)
-        for path in (self._next_path, self._path):
-            if path is not None and trickled.ufrag in ("", path.remote_username or trickled.ufrag):
-                path.learn(trickled.candidate)
-                return
+        if text.strip():
+            self._paths.learn(text)
 
     def _describe(self, path: IcePath, setup: str, trickle: bool) -> str:
         self._version += 1
@@ -202,32 +189,16 @@ class Peer:
     # -- connecting -----------------------------------------------------------------------------------------
 
     async def _gather(self, controlling: bool, trickle: bool) -> IcePath:
-        await self._drop_next_path()
-        began = time.monotonic_ns()
-        path = IcePath(controlling, self._config.ice, self._on_datagram)
-        self._next_path = path
-        await path.gather_candidates()
+        path = await self._paths.gather(controlling, trickle)
         if trickle:
-            self._spawn(self._trickle(path))
-        else:
-            await path.ask_servers(lambda candidate: None)
-            if not path.local_candidates:
-                raise NetworkError("no local candidate could be gathered")
-        self._phase("gather" if self._path is None else "gather_restart", began)
+            self._spawn(self._paths.trickle(path, self._handlers.on_candidate))
         return path
-
-    async def _trickle(self, path: IcePath) -> None:
-        def tell(candidate: RTCIceCandidate) -> None:
-            self._handlers.on_candidate(description.write_candidate(candidate, path.local_username))
-
-        await path.ask_servers(tell)
-        self._handlers.on_candidate("")
 
     async def _connect(self, remote: Remote, setup: str) -> None:
         self._remote = remote
         self._step("start")
         try:
-            await self._establish(remote, "ice")
+            await self._paths.establish(remote, self._config.ice_deadline_s)
             await self._associate(remote, setup)
         except Exception:
             self._step("setup-failed")
@@ -235,28 +206,6 @@ class Peer:
         self.last_heard_ns = time.monotonic_ns()
         self._clock.subscribe(self._on_frame)
         self._step("established")
-
-    async def _establish(self, remote: Remote, phase: str) -> None:
-        path = self._next_path
-        if path is None:
-            raise LocalError("there is no gathered path to connect")
-        began = time.monotonic_ns()
-        await path.establish(remote, self._config.ice_deadline_s)
-        self._phase(phase, began)
-        if path is self._next_path:
-            self._select(path)
-
-    def _select(self, path: IcePath) -> None:
-        old, self._path, self._next_path = self._path, path, None
-        if old is not None:
-            task = asyncio.ensure_future(self._retire(old))
-            self._old_paths.add(task)
-            task.add_done_callback(self._old_paths.discard)
-
-    async def _retire(self, path: IcePath) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._ended.wait(), OLD_PATH_LINGERS_S)
-        await path.close()
 
     async def _associate(self, remote: Remote, setup: str) -> None:
         began = time.monotonic_ns()
@@ -272,18 +221,12 @@ class Peer:
 
     async def _finish_restart(self, remote: Remote) -> None:
         self._remote = remote
-        await self._establish(remote, "ice_restart")
+        await self._paths.establish(remote, self._config.ice_deadline_s)
         self.last_heard_ns = time.monotonic_ns()
         self._step("established")
         self._association.hurry()
 
     # -- media and messages ---------------------------------------------------------------------------------
-
-    def send_datagram(self, data: bytes) -> None:
-        """Send on the selected path, or, before there is one, on the path that is being set up."""
-        path = self._path or self._next_path
-        if path is not None:
-            path.send_now(data)
 
     def send_message(self, text: str) -> bool:
         """Send on the data channel; False when it is not open."""
@@ -303,10 +246,10 @@ class Peer:
         if self._frames % REPORT_EVERY_FRAMES == 0:
             report = self._association.protect_rtcp(self._audio.report())
             if report is not None:
-                self.send_datagram(report)
+                self._paths.send(report)
 
     def _send_rtp(self, payload: bytes | None) -> None:
-        packet, path = self._audio.next_packet(payload), self._path
+        packet, path = self._audio.next_packet(payload), self._paths.selected
         protected = self._association.protect(packet) if path is not None else None
         if path is not None and protected is not None and path.send_now(protected):
             self._audio.note_sent(len(packet) - RTP_HEADER_BYTES)
@@ -340,7 +283,7 @@ class Peer:
             self._handlers.on_state(following)
 
     def _watch(self) -> None:
-        path, patience = self._path, self._config.patience
+        path, patience = self._paths.selected, self._config.patience
         if path is not None and path.consent_lost:
             self._step("silence")
             self._step("expired")
@@ -392,25 +335,23 @@ class Peer:
         return self._audio.octets_out
 
     @property
-    def _channel(self) -> RTCDataChannel | None:
-        return self._association.channel
-
-    @property
     def channel_open(self) -> bool:
         """Whether messages can be sent."""
-        return self._channel is not None and self._channel.readyState == "open"
+        return self._association.channel_open
 
     @property
     def rtt_ms(self) -> float | None:
         """Round-trip time by RTCP, else by the last consent check."""
-        if self.reports.rtt_ms is not None or self._path is None:
+        path = self._paths.selected
+        if self.reports.rtt_ms is not None or path is None:
             return self.reports.rtt_ms
-        return self._path.consent_rtt_ms
+        return path.consent_rtt_ms
 
     @property
     def selected_pair(self) -> str:
         """The selected candidate pair, for people."""
-        return self._path.selected_pair if self._path else ""
+        path = self._paths.selected
+        return path.selected_pair if path else ""
 
     def sent(self) -> RtpStats:
         """What was sent so far."""
@@ -431,11 +372,6 @@ class Peer:
         if not task.cancelled():
             task.exception()  # told to the owner by the state; retrieved so that nobody is warned of it later
 
-    async def _drop_next_path(self) -> None:
-        path, self._next_path = self._next_path, None
-        if path is not None:
-            await path.close()
-
     async def close(self) -> None:
         """Close everything, even when one of the closes fails. May be repeated."""
         if self._closing is None:
@@ -445,16 +381,8 @@ class Peer:
 
     async def _release(self) -> None:
         self._clock.unsubscribe(self._on_frame)
-        self._ended.set()
         for task in list(self._work):
             task.cancel()
         await self._association.close()
-        for closing in (self._drop_next_path(), self._close_path()):
-            with contextlib.suppress(Exception):
-                await closing
-        await asyncio.gather(*self._work, *self._old_paths, return_exceptions=True)
-
-    async def _close_path(self) -> None:
-        path, self._path = self._path, None
-        if path is not None:
-            await path.close()
+        await self._paths.close()
+        await asyncio.gather(*self._work, return_exceptions=True)

@@ -8,10 +8,12 @@ import struct
 from dataclasses import dataclass
 
 from measures.call import RtpStats
+from rtc.loss_runs import LossRuns
 
 HEADER = struct.Struct("!BBHII")
 VERSION_BITS = 0x80
 SEQ_MOD = 1 << 16
+GAP_NS = 100_000_000  # five packets' time: what a jitter buffer of a usual size cannot hide
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +57,19 @@ class ReceiveStatistics:
     """The running figures of one received stream. A change of SSRC starts the sequence anew, counts go on."""
 
     __slots__ = (
-        "_base", "_clock_rate", "_highest", "_jitter", "_seen", "_span", "_transit",
-        "duplicate", "last_ns", "longest_gap_ns", "octets", "packets", "reordered", "ssrc",
+        "_base", "_clock_rate", "_highest", "_jitter", "_runs", "_seen", "_span", "_transit",
+        "duplicate", "gaps", "last_ns", "longest_gap_ns", "octets", "packets", "reordered", "ssrc",
     )  # fmt: skip
 
     def __init__(self, clock_rate: int = 48000) -> None:
         self._clock_rate = clock_rate
         self.ssrc: int | None = None
-        self.packets = self.octets = self.reordered = self.duplicate = 0
+        self.packets = self.octets = self.reordered = self.duplicate = self.gaps = 0
         self.last_ns = self.longest_gap_ns = 0
         self._base = self._highest = 0
         self._span = 0  # packets expected of earlier SSRCs
         self._seen: set[int] = set()
+        self._runs = LossRuns()
         self._jitter = 0.0
         self._transit: float | None = None
 
@@ -85,13 +88,17 @@ class ReceiveStatistics:
             self._seen = {number for number in self._seen if number > self._highest - 1024}
         if extended < self._highest:
             self.reordered += 1
+            self._runs.repair(extended)
         else:
+            if extended > self._highest + 1:
+                self._runs.miss(self._highest + 1, extended - 1)
             self._highest = extended
         self._time(packet)
 
     def _begin(self, packet: RtpPacket) -> None:
         if self.ssrc is not None:
             self._span += self._highest - self._base + 1
+            self._runs.end()
         self.ssrc = packet.ssrc
         self._base = self._highest = packet.sequence
         self._seen.clear()
@@ -104,7 +111,9 @@ class ReceiveStatistics:
 
     def _time(self, packet: RtpPacket) -> None:
         if self.last_ns:
-            self.longest_gap_ns = max(self.longest_gap_ns, packet.arrived_ns - self.last_ns)
+            gap_ns = packet.arrived_ns - self.last_ns
+            self.longest_gap_ns = max(self.longest_gap_ns, gap_ns)
+            self.gaps += gap_ns >= GAP_NS
         self.last_ns = packet.arrived_ns
         transit = packet.arrived_ns * self._clock_rate / 1e9 - packet.timestamp
         if self._transit is not None:
@@ -149,4 +158,6 @@ class ReceiveStatistics:
             duplicate=self.duplicate,
             jitter_ms=self.jitter_ms,
             longest_gap_ms=self.longest_gap_ns / 1e6 if self.packets > 1 else None,
+            gaps=self.gaps if self.packets > 1 else None,
+            loss_runs=self._runs.lengths() if self.ssrc is not None else None,
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from calldrill.asked_target import PROTOCOL_HELP, check_target
 from calldrill.errors import InputError
 from measures.run import EXIT_INTERRUPTED, EXIT_PASSED, EXIT_THRESHOLD_FAILED
 
@@ -25,7 +26,7 @@ KEY_VARIABLE = "CALLDRILL_API_KEY"  # never an option: command lines are seen by
 
 def call(
     target: Annotated[str, typer.Argument(help="The agent: http://host:port, or the endpoint of another protocol.")],
-    protocol: Annotated[str, typer.Option(help="What the target speaks: openai, whip or pipecat.")] = "openai",
+    protocol: Annotated[str, typer.Option(help=PROTOCOL_HELP)] = "openai",
     say: Annotated[list[str] | None, typer.Option(help="A clip to say, or text: to type; may be repeated.")] = None,
     policy: Annotated[str, typer.Option(help="Reconnection policy: widget or voice-hook.")] = "widget",
     barge_in_ms: Annotated[
@@ -53,25 +54,14 @@ def call(
 def _plan(
     target: str, protocol: str, say: list[str], policy: str, barge_in_ms: int | None, limit_s: float
 ) -> "CallPlan":
-    from urllib.parse import urlsplit  # noqa: PLC0415  this and what follows would slow down every other command
-
-    from loadtest.plan import CallPlan, TurnPlan  # noqa: PLC0415
-    from loadtest.targets import TARGETS  # noqa: PLC0415
+    from loadtest.plan import CallPlan, TurnPlan  # noqa: PLC0415  would slow down every other command
     from measures.policy import POLICIES  # noqa: PLC0415
 
-    try:
-        url = urlsplit(target)
-        usable = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise InputError(f"{target}: not an address of an agent; give http://host:port")
-    if protocol not in TARGETS:
-        raise InputError(f"--protocol {protocol}: unknown; known: {', '.join(TARGETS)}")
+    spoken = check_target("", target, protocol)
     if policy not in POLICIES:
         raise InputError(f"--policy {policy}: unknown; known: {', '.join(POLICIES)}")
     turns = tuple(TurnPlan(0.2, **_said(words, barge_in_ms)) for words in say)  # type: ignore[arg-type]
-    return CallPlan(target, turns, policy=policy, call_limit_s=limit_s, protocol=protocol)
+    return CallPlan(target, turns, policy=policy, call_limit_s=limit_s, protocol=spoken)
 
 
 def _said(words: str, barge_in_ms: int | None) -> dict[str, object]:

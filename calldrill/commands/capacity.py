@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from calldrill import services
+from calldrill.asked_target import PROTOCOL_HELP, check_target
 from calldrill.commands.load import plan_of, secrets_for
 from calldrill.drill import Drill, load_drill
 from calldrill.errors import CalldrillError, InputError
@@ -26,6 +27,7 @@ from calldrill.runs import begin, finish_run, new_folder
 from calldrill.service import Service
 from calldrill.services import Secrets
 from calldrill.watch import AgentWatch
+from loadtest.plan import Protocol
 from measures.run import Status, exit_code
 from reports.folder import RECORDS_FILE
 
@@ -35,7 +37,7 @@ DEFAULT = "capacity"
 def capacity(
     drill: Annotated[str, typer.Argument(help="A drill: what a call is, and its objective.")] = DEFAULT,
     target: Annotated[str | None, typer.Option(help="A running target; default: our own agent.")] = None,
-    protocol: Annotated[str, typer.Option(help="What the target speaks.")] = "openai",
+    protocol: Annotated[str, typer.Option(help=PROTOCOL_HELP)] = "openai",
     first: Annotated[int, typer.Option("--from", min=1, help="Calls at once in the first step.")] = 10,
     most: Annotated[int, typer.Option("--to", min=1, max=5000, help="The most calls at once to try.")] = 320,
     hold: Annotated[float, typer.Option(min=5, max=3600, help="Seconds that each step is held once steady.")] = 30.0,
@@ -50,6 +52,7 @@ def capacity(
     from reports.capacity import objective_of  # noqa: PLC0415
     from reports.thresholds import thresholds  # noqa: PLC0415
 
+    spoken = check_target("--target ", target or f"http://{LOOPBACK}", protocol)
     loaded = load_drill(drill)
     objective = objective_of(thresholds(loaded.resolved()))
     if not objective:
@@ -69,7 +72,7 @@ def capacity(
     begin(folder, _document(loaded, asked))
     recorder = Recorder(folder / RECORDS_FILE)
     try:
-        status = _ramp(loaded, target, protocol, recorder, folder, lambda call: RampPlan(
+        status = _ramp(loaded, target, spoken, recorder, folder, lambda call: RampPlan(
             call, objective, first, most, hold, workers
         ))  # fmt: skip
     finally:
@@ -93,7 +96,14 @@ def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _ramp(drill: Drill, target: str | None, protocol: str, recorder: Recorder, folder: Path, plan: Any) -> Status:  # noqa: ANN401
+def _ramp(
+    drill: Drill,
+    target: str | None,
+    protocol: Protocol,
+    recorder: Recorder,
+    folder: Path,
+    plan: Any,  # noqa: ANN401
+) -> Status:
     try:
         with contextlib.ExitStack() as stack:
             runtime = Path(stack.enter_context(tempfile.TemporaryDirectory()))

@@ -11,22 +11,22 @@ import signal
 import tempfile
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import msgspec
 import typer
 
 from calldrill.abort import AbortWatch
+from calldrill.asked_target import PROTOCOL_HELP, check_target
 from calldrill.drill import Drill, load_drill
-from calldrill.errors import CalldrillError, InputError
+from calldrill.errors import CalldrillError
 from calldrill.here import Here
 from calldrill.load import Load
 from calldrill.recorder import Recorder
 from calldrill.runs import begin, finish_run, new_folder, tell
 from calldrill.watch import AgentWatch
 from loadtest.plan import CallPlan, LoadPlan, Protocol, TurnPlan
-from loadtest.targets import TARGETS
 from measures.run import Status, exit_code
 from measures.threshold import parse_subject
 from reports.folder import RECORDS_FILE
@@ -46,7 +46,7 @@ LOOPBACK = ("127.0.0.1", "localhost")
 def load(
     drill: Annotated[str, typer.Argument(help="A drill file, or the name of a built-in drill.")],
     target: Annotated[str, typer.Option(help="The target: http://host:port, or the endpoint of another protocol.")],
-    protocol: Annotated[str, typer.Option(help="What the target speaks: openai, whip or pipecat.")] = "openai",
+    protocol: Annotated[str, typer.Option(help=PROTOCOL_HELP)] = "openai",
     workers: Annotated[int, typer.Option(min=1, max=64, help="Locust workers, each with an engine of its own.")] = 1,
     web_ui: Annotated[bool, typer.Option("--web-ui", help="Show Locust's page on 127.0.0.1:8089 meanwhile.")] = False,
     out: Annotated[
@@ -55,7 +55,7 @@ def load(
     json_out: Annotated[bool, typer.Option("--json", help="Print the run document on stdout.")] = False,
 ) -> None:
     """Place a drill's calls to a running target, judge them, and write the report."""
-    _check(target, protocol)
+    spoken = check_target("--target ", target, protocol)
     asked = load_drill(drill)
     without = _without_lab(asked)
     left_out = sorted(set(asked.checks) - set(without.checks))
@@ -66,7 +66,7 @@ def load(
     try:
         checks = f"the checks {', '.join(left_out)}" if left_out else "no check"
         recorder.note(f"without the lab: its profile, {len(asked.timeline)} faults and {checks} left out")
-        status = _place(recorder, folder, without, plan_of(without, target, protocol, recorder.path), workers, web_ui)
+        status = _place(recorder, folder, without, plan_of(without, target, spoken, recorder.path), workers, web_ui)
     finally:
         recorder.close()
     finished = finish_run(folder, status)
@@ -76,18 +76,6 @@ def load(
 
 def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
-
-
-def _check(target: str, protocol: str) -> None:
-    try:
-        url = urlsplit(target)
-        usable = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise InputError(f"--target {target}: not an address of a target; give http://host:port")
-    if protocol not in TARGETS:
-        raise InputError(f"--protocol {protocol}: unknown; known: {', '.join(TARGETS)}")
 
 
 def _without_lab(drill: Drill) -> Drill:
@@ -103,7 +91,7 @@ def _without_lab(drill: Drill) -> Drill:
     )
 
 
-def plan_of(drill: Drill, target: str, protocol: str, records: Path) -> LoadPlan:
+def plan_of(drill: Drill, target: str, protocol: Protocol, records: Path) -> LoadPlan:
     """The drill's calls to ``target``."""
     callers = drill.callers
     call = CallPlan(
@@ -113,7 +101,7 @@ def plan_of(drill: Drill, target: str, protocol: str, records: Path) -> LoadPlan
         prime_messages=callers.prime_messages,
         turn_limit_s=callers.turn_limit_s,
         call_limit_s=callers.call_limit_s,
-        protocol=cast(Protocol, protocol),
+        protocol=protocol,
     )
     return LoadPlan(call, callers.schedule(), str(records))
 

@@ -61,9 +61,9 @@ def test_nobody_there_is_a_failure_within_the_limit() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["nonsense"], "nonsense: not an address of an agent; give http://host:port"),
+        (["nonsense"], "nonsense: not an address of a target; give http://host:port"),
         (["http://["], "give http://host:port"),
-        (["ftp://a"], "ftp://a: not an address of an agent"),
+        (["ftp://a"], "ftp://a: not an address of a target"),
         (["http://a", "--say", "nothing"], "--say nothing: no such clip; known: change, order"),
         (["http://a", "--policy", "none"], "--policy none: unknown; known: widget, voice-hook"),
         (["http://a", "--protocol", "sip"], "--protocol sip: unknown; known: openai, whip, pipecat"),

@@ -35,9 +35,13 @@ def test_a_generator_that_could_not_keep_up_says_so(
 
 
 def test_statistics_of_several_peers_add_up() -> None:
-    parts = [RtpStats(10, 100, 12, 2, 1, 0, 5.0, 40.0), RtpStats(5, 50, 5, 0, 0, 0, 7.0, 90.0)]
-    assert combined(parts) == RtpStats(15, 150, 17, 2, 1, 0, 7.0, 90.0)
-    assert combined([]).lost is None
+    parts = [
+        RtpStats(10, 100, 13, 3, 1, 0, 5.0, 40.0, 0, ((1, 1), (2, 1))),
+        RtpStats(5, 50, 7, 2, 0, 0, 7.0, 290.0, 1, ((2, 1),)),
+    ]
+    assert combined(parts) == RtpStats(15, 150, 20, 5, 1, 0, 7.0, 290.0, 1, ((1, 1), (2, 2)))
+    assert combined(parts).longest_loss_run == 2
+    assert combined([]).lost is combined([]).loss_runs is combined([]).longest_loss_run is None
 
 
 def test_a_generator_that_was_swapped_out_says_so() -> None:

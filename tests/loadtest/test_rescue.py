@@ -45,9 +45,20 @@ async def test_exhausted_attempts_end_the_call_with_that_reason() -> None:
     recovery = scene.rescue.recoveries[0]
     assert [attempt.delay_ms for attempt in recovery.attempts] == [20, 40, 60]
     assert recovery.media_back_ns is None
+    assert all(attempt.delay_ms <= attempt.waited_ms for attempt in recovery.attempts)
     waits = [b.began_ns - a.ended_ns for a, b in zip(recovery.attempts, recovery.attempts[1:], strict=False)]
     assert waits[0] >= 40e6
     assert waits[1] >= 60e6
+
+
+async def test_a_blip_is_given_time_before_the_first_attempt_only() -> None:
+    scene = Scene()
+    scene.rescue.silence(time.monotonic_ns(), grace_s=0.2)
+    await until(lambda: scene.failures)
+    first, second, _ = scene.rescue.recoveries[0].attempts
+    assert (first.delay_ms, second.delay_ms) == (20, 40)
+    assert first.waited_ms >= 190
+    assert second.waited_ms >= 40
 
 
 async def test_media_cuts_the_delay_short_and_no_attempt_is_made() -> None:

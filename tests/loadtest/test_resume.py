@@ -23,8 +23,8 @@ def lose_media(placed: Placed) -> None:
     """From now on nothing that the living peer is sent arrives, as after a change of network."""
     peer = placed.caller._line.peer
     assert peer is not None
-    assert peer._path is not None
-    peer._path._on_datagram = lambda data: None
+    assert peer._paths.selected is not None
+    peer._paths.selected._on_datagram = lambda data: None
 
 
 @pytest.mark.parametrize("action", ["ice-restart", "new-call"])
@@ -111,7 +111,8 @@ async def test_latencies_are_posted_to_the_agent(agent: RunningAgent) -> None:
     assert placed.notes("latency")[0].startswith("token ")
     assert placed.notes("telemetry-failed") == []
     async with httpx.AsyncClient(trust_env=False) as http:
-        assert "calldrill_agent_telemetry_total 1.0" in (await http.get(f"{agent.url}/metrics")).text
+        # ten of the set-up while the call goes on, the rest and the reply at its end
+        assert "calldrill_agent_telemetry_total 2.0" in (await http.get(f"{agent.url}/metrics")).text
 
 
 async def test_a_fatal_error_event_ends_the_conversation_and_another_does_not(agent: RunningAgent) -> None:

@@ -60,20 +60,6 @@ async def test_severity_and_the_targets_own_words(status: int, severity: str) ->
     assert (error.severity, error.status, error.code, error.param) == (severity, status, "some_code", "p")
 
 
-async def test_an_expired_secret_is_renewed_once_and_not_looped_on() -> None:
-    def answer(line: str) -> bytes:
-        return response(200, secret()) if "client_secrets" in line else response(401, refusal("token_expired"))
-
-    async with server(answer) as (url, asked):
-        target = OpenAiTarget(url, "k", 5)
-        await target.fetch_secret()
-        with pytest.raises(TargetError) as refused:
-            await target.place("v=0")
-        await target.close()
-    assert refused.value.code == "token_expired"
-    assert [line.split()[1].rsplit("/", 1)[1] for line in asked] == ["client_secrets", "calls"] * 2
-
-
 async def test_a_secret_about_to_expire_is_renewed_before_use() -> None:
     def answer(line: str) -> bytes:
         return (

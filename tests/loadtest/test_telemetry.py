@@ -5,8 +5,9 @@ import asyncio
 import pytest
 
 from loadtest.diary import Diary
-from loadtest.telemetry import Latency, Summary, Telemetry
+from loadtest.telemetry import LAST_POSTS_LIMIT_S, Latency, Summary, Telemetry
 from measures.record import Record
+from tests.conftest import PATIENCE
 from tests.waiting import until
 
 MS = 1_000_000
@@ -45,6 +46,8 @@ async def test_every_tenth_record_posts_a_summary_of_ten() -> None:
     assert posted[0]["sessionId"] == "call-1"
     assert len(posted[0]["metrics"]) == 10
     assert [getattr(record, "name", "") for record in records] == ["latency", "latency"]
+    await telemetry.close()
+    assert [body["summary"]["count"] for body in posted] == [10, 10, 5], "what is left goes out at the end"
 
 
 async def test_a_post_that_fails_costs_a_line_and_one_that_hangs_costs_nothing() -> None:
@@ -65,5 +68,5 @@ async def test_a_post_that_fails_costs_a_line_and_one_that_hangs_costs_nothing()
     for _ in range(10):
         telemetry.record("ice", MS)
     await asyncio.sleep(0)
-    await asyncio.wait_for(telemetry.close(), 1)
+    await asyncio.wait_for(telemetry.close(), 2 * LAST_POSTS_LIMIT_S * PATIENCE)
     assert len(asyncio.all_tasks()) == before

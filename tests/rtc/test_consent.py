@@ -23,7 +23,7 @@ class Delay:
 
     def __init__(self, end: End) -> None:
         self.delay_s, self.cut = 0.0, False
-        path = end.peer._path
+        path = end.peer._paths.selected
         assert path is not None
         for protocol in path._protocols:
             self._wrap(protocol.transport)
@@ -70,7 +70,7 @@ async def test_a_round_trip_of_1600_ms_keeps_its_consent() -> None:
 async def test_expired_consent_fails_the_call_and_stops_the_sending() -> None:
     """Their media still comes, our questions are not answered: we must not go on (RFC 7675 section 5.1)."""
     async with hasty_pair(Patience()) as (a, _):
-        path = a.peer._path
+        path = a.peer._paths.selected
         assert path is not None
         path._ping = asyncio.ensure_future(asyncio.Event().wait())  # no question can be asked any more
         await until(lambda: a.peer.state == "failed")
@@ -117,10 +117,10 @@ async def test_the_old_path_is_heard_until_and_after_the_new_one_is_nominated() 
         offer = await a.peer.offer()
         count = len(a.packets)
         await until(lambda: len(a.packets) > count + 5)  # gathered, not yet nominated
-        old = b.peer._path
+        old = b.peer._paths.selected
         assert old is not None
         await a.peer.finish_restart(await b.peer.answer(offer))
-        await until(lambda: b.peer._path is not old)
+        await until(lambda: b.peer._paths.selected is not old)
         for late in range(3):
             packet = b.peer._association.protect(b.peer._audio.next_packet(b"late%d" % late))
             assert packet is not None

@@ -37,7 +37,7 @@ def _datagrams(seed: int) -> list[bytes]:
 
 
 def _address(end: End) -> tuple[str, int]:
-    path = end.peer._path
+    path = end.peer._paths.selected
     assert path is not None
     return path.local_candidates[0].host, path.local_candidates[0].port
 
@@ -61,7 +61,7 @@ async def _read() -> None:
 def _counted(end: End) -> list[int]:
     """Sizes of all datagrams the peer has read from now on."""
     sizes: list[int] = []
-    path = end.peer._path
+    path = end.peer._paths.selected
     assert path is not None
     for protocol in path._protocols:
         take = protocol.datagram_received
@@ -84,7 +84,7 @@ async def test_a_stranger_changes_nothing() -> None:
         _strange(a, raised)
         sizes = _counted(a)
         tasks, sockets = len(asyncio.all_tasks()), len(psutil.Process().net_connections("udp"))
-        path = a.peer._path
+        path = a.peer._paths.selected
         assert path is not None
         known = len(path.remote_candidates)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
@@ -106,12 +106,12 @@ async def test_the_far_end_gone_mad_changes_nothing() -> None:
         _strange(a, raised)
         sizes = _counted(a)
         for datagram in _datagrams(2):
-            b.peer.send_datagram(datagram)
+            b.peer._paths.send(datagram)
             await _read()
         for datagram in _datagrams(3):
             if 8 <= len(datagram) <= 1400 and datagram[0] & 0xC0 == 0x80:
                 protected = b.peer._association.protect_rtcp(b"\x81\xc9" + datagram[2:])
-                b.peer.send_datagram(protected or b"")
+                b.peer._paths.send(protected or b"")
             await _read()
         _send_signed_nonsense(a, b)
         await _still_well(a, b)
@@ -121,7 +121,7 @@ async def test_the_far_end_gone_mad_changes_nothing() -> None:
 
 def _send_signed_nonsense(a: End, b: End) -> None:
     """A check with the right password that lacks what the RFC demands of it."""
-    ours, theirs = a.peer._path, b.peer._path
+    ours, theirs = a.peer._paths.selected, b.peer._paths.selected
     assert ours is not None
     assert theirs is not None
     request = stun.Message(message_method=stun.Method.BINDING, message_class=stun.Class.REQUEST)
@@ -130,12 +130,12 @@ def _send_signed_nonsense(a: End, b: End) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
         sock.sendto(bytes(request), _address(a))
-    b.peer.send_datagram(bytes(request))
+    b.peer._paths.send(bytes(request))
 
 
 async def test_hostile_candidates_are_refused_or_ignored() -> None:
     async with connected_pair() as (a, b):
-        path = a.peer._path
+        path = a.peer._paths.selected
         assert path is not None
         for number in range(300):
             a.peer.add_remote_candidate(f"candidate:1 1 udp 1 127.0.0.1 {2000 + number} typ host")
