@@ -73,16 +73,23 @@ def compare(a: Mapping[str, Observations], b: Mapping[str, Observations]) -> tup
     return tuple(sorted((_compared(figure, confidence) for figure in figures), key=lambda row: order.index(row.change)))
 
 
+def aggregates_of(metric: Metric) -> tuple[str, ...]:
+    """What is compared of a metric."""
+    aggregates = {"trend": ("med", "p(95)"), "rate": ("rate",), "counter": ("share",)}.get(metric.kind, ("value",))
+    return (*aggregates, "slope") if metric.slopes else aggregates
+
+
 def _figures(metric: Metric, a: Observations, b: Observations) -> list[_Figure]:
     """The figures of one metric that at least one run has."""
-    aggregates = {"trend": ("med", "p(95)"), "rate": ("rate",), "counter": ("share",)}.get(metric.kind, ("value",))
-    if metric.slopes:
-        aggregates = (*aggregates, "slope")
-    made = [_Figure(metric, name, _figure(metric, name, a), _figure(metric, name, b), (a, b)) for name in aggregates]
+    aggregates = aggregates_of(metric)
+    made = [
+        _Figure(metric, name, figure_of(metric, name, a), figure_of(metric, name, b), (a, b)) for name in aggregates
+    ]
     return [figure for figure in made if figure.a is not None or figure.b is not None]
 
 
-def _figure(metric: Metric, aggregate: str, seen: Observations) -> float | None:
+def figure_of(metric: Metric, aggregate: str, seen: Observations) -> float | None:
+    """One figure of one run; None where nothing was measured, infinite where missing values are the figure."""
     if aggregate in ("rate", "share"):
         successes, trials = _trials(seen)
         return successes / trials if trials else None
@@ -157,11 +164,16 @@ def _change(figure: _Figure, difference: Difference | None) -> tuple[Change, str
     return _by_interval(figure, difference)
 
 
+def least_that_matters(metric: Metric, before: float) -> float:
+    """The smallest change from ``before`` that anybody would mind: the metric's floor, or 5 %, the larger."""
+    return max(metric.floor, 0.0 if math.isinf(before) else PERCENT * abs(before))
+
+
 def _by_interval(figure: _Figure, difference: Difference) -> tuple[Change, str]:
     assert figure.a is not None
     worse_up = 1 if figure.metric.better == "lower" else -1
     low, high = sorted((worse_up * difference.low, worse_up * difference.high))
-    matters = max(figure.metric.floor, 0.0 if math.isinf(figure.a) else PERCENT * abs(figure.a))
+    matters = least_that_matters(figure.metric, figure.a)
     if low > 0 and worse_up * difference.value >= matters:
         return "worse", "the whole interval is on the bad side, by more than the floor"
     if high < 0 and -worse_up * difference.value >= matters:
