@@ -7,6 +7,7 @@ import msgspec
 
 from measures.network import Impairment, Profile
 from measures.verification import VERIFICATION_SCHEMA, DirectionEvidence, Verification
+from netem.attach import State
 from netem.feel import CallFeel, call_feel
 from netem.lint import lint
 from netem.proof import describe
@@ -73,6 +74,33 @@ def verification_json(result: Verification) -> str:
     """The verification with all its evidence."""
     body = {"outcome": _outcome(result), "verification": result}
     return document("verification", VERIFICATION_SCHEMA, body)
+
+
+def state_text(state: State) -> str:
+    """An interface in some lines."""
+    lines = [f"{state.device}: {_owned(state)}"]
+    for way, qdisc in (("out", state.outgoing), ("in", state.incoming)):
+        if qdisc is not None:
+            lines.append(f"  {way:<4} {qdisc}")
+    if state.outgoing or state.incoming:
+        left = state.undone_in_s
+        lines.append("  undone by hand only" if left is None else f"  undone by itself in {left:.0f} s")
+    return "\n".join(lines) + "\n"
+
+
+def state_json(state: State) -> str:
+    """The same as a document."""
+    return document("interface", DOCUMENT_SCHEMA, {"interface": state})
+
+
+def _owned(state: State) -> str:
+    found = state.found
+    if found.root == "somebody":
+        return f"a root qdisc that is not ours ({found.root_kind})"
+    if found.root == "nobody":
+        return "not impaired" if state.incoming is None else "impaired as it comes in"
+    part = " for some hosts or ports" if found.root_kind == "prio" else ""
+    return f"impaired{part}"
 
 
 def _ways(profile: Profile) -> tuple[tuple[str, Impairment], ...]:

@@ -4,6 +4,9 @@
     calldrill netem predict 4g-bad                what a call over it would feel
     calldrill netem verify delay_ms=40 loss_pct=2 real packets over the real thing, asked against measured
 
+    sudo calldrill netem apply eth0 3g --for 5m   the same on a real interface, undone by itself
+    calldrill netem show eth0 · clear eth0        what is on it, and undone at once
+
 stdout is a table, or with ``--json`` one document. Exit codes: 0 done or passed, 2 the words are wrong, 99 an
 impairment does not do what was asked, 3 not everything could be judged, 1 could not run.
 """
@@ -24,11 +27,13 @@ if TYPE_CHECKING:
     from measures.verification import Verification
 
 T = TypeVar("T")
+LONGEST_S = 24 * 3600
 Words = Annotated[list[str], typer.Argument(help="A profile, key=value words, or both: 3g loss_pct=2 up.delay_ms=80.")]
+Interface = Annotated[str, typer.Argument(help="A network interface, as `ip link` names it.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
 netem = typer.Typer(
-    no_args_is_help=True, help="Impairments: list, predict, verify. Example: calldrill netem verify 4g-bad"
+    no_args_is_help=True, help="Impairments: list, predict, verify, apply. Example: calldrill netem verify 4g-bad"
 )
 
 
@@ -76,6 +81,66 @@ def verify(
         draw(result)
     sys.stdout.write(verification_json(result) if json_out else verification_text(result))
     raise typer.Exit(result.exit_code)
+
+
+@netem.command()
+def apply(
+    interface: Interface,
+    words: Words,
+    host: Annotated[
+        list[str] | None, typer.Option(help="Only traffic with this address or network; may be given again.")
+    ] = None,
+    port: Annotated[
+        list[int] | None, typer.Option(help="Only TCP and UDP of this port, at either end; may be given again.")
+    ] = None,
+    both: Annotated[bool, typer.Option("--both", help="Also what comes in, as the profile's down.")] = False,
+    undo_after: Annotated[
+        str, typer.Option("--for", help="Undone by itself after this time (90s, 5m, 2h), or never.")
+    ] = "10m",
+) -> None:
+    """Impair a real interface for a while. Example: sudo calldrill netem apply eth0 3g --both --for 5m"""
+    from calldrill.netem_text import state_text  # noqa: PLC0415
+    from netem.attach import attach  # noqa: PLC0415
+    from netem.attachment import match  # noqa: PLC0415
+
+    asked = read_profile(words, 100)
+    for_s = duration_s(undo_after)
+    which = bad_input(lambda: match(host or (), port or ()))
+    sys.stdout.write(state_text(bad_input(lambda: attach(interface, asked, which, both, for_s))))
+
+
+@netem.command()
+def show(interface: Interface, json_out: Json = False) -> None:
+    """Show what impairs an interface, and until when. Example: calldrill netem show eth0"""
+    from calldrill.netem_text import state_json, state_text  # noqa: PLC0415
+    from netem.attach import state  # noqa: PLC0415
+
+    found = bad_input(lambda: state(interface))
+    sys.stdout.write(state_json(found) if json_out else state_text(found))
+
+
+@netem.command()
+def clear(interface: Interface) -> None:
+    """Undo our impairment of an interface, and nothing else. Example: sudo calldrill netem clear eth0"""
+    from netem.attach import detach  # noqa: PLC0415
+
+    gone = bad_input(lambda: detach(interface))
+    sys.stdout.write(f"{interface}: {'cleared' if gone else 'nothing of ours was there'}\n")
+
+
+def duration_s(text: str) -> float | None:
+    """``90s``, ``5m``, ``2h`` in seconds; None for ``never``. `InputError` otherwise."""
+    if text == "never":
+        return None
+    unit = {"s": 1, "m": 60, "h": 3600}.get(text[-1:])
+    number = text[:-1] if unit else text
+    try:
+        seconds = float(number) * (unit or 1)
+    except ValueError:
+        seconds = -1.0
+    if not 1 <= seconds <= LONGEST_S:
+        raise InputError(f"--for is {text!r}; allowed: 1s to {LONGEST_S // 3600}h, as 90s, 5m or 2h, or never")
+    return seconds
 
 
 def read_profile(words: list[str], load_pps: int) -> "Profile":
