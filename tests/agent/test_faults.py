@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from agent.faults import KINDS, Fault, FaultError, FaultPlan, parse
 from calldrill.watch import tree_memory
 from loadtest.plan import TurnPlan
-from loadtest.reconnection import Policy
 from measures.call import Call
+from measures.policy import Policy
 from tests.agent.server import RunningAgent, running_agent
 from tests.loadtest.placing import QUICK, placing
 from tests.loadtest.test_resume import ASKED, FAST, TOLD, lose_media
