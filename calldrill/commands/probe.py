@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from probes.reach import IceServer, ProbeOptions
 
 SCHEMA_VERSION = 1
-_FIGURES = (
-    "binding_rtt_ms",
-    "allocate_rtt_ms",
-    "relay_rtt_ms",
-    "relay_loss_pct",
-    "relay_mtu_bytes",
-    "certificate_days",
-)
+_FIGURES = {
+    "binding_rtt_ms": "answers in {:.3g} ms",
+    "allocate_rtt_ms": "allocates in {:.3g} ms",
+    "relay_rtt_ms": "relays in {:.3g} ms",
+    "relay_loss_pct": "{:.3g} % lost",
+    "relay_mtu_bytes": "packets to {:.0f} bytes",
+    "certificate_days": "certificate for {:.0f} days",
+}
 _PIPE_COLUMNS = 10_000  # a pipe has no edge to fold at
 
 
@@ -183,7 +183,7 @@ def _print_table(results: "list[ProbeResult]", sentence: str, notes: list[str]) 
     console = Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS, highlight=False, soft_wrap=True)
     table = Table(box=None, pad_edge=False)
     for heading in ("server", "", "phases, ms", "figures"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading == "server")
     for result in results:
         good = result.outcome == "ok"
         outcome = Text("ok" if good else "FAILED", style="green" if good else "bold red")
@@ -205,7 +205,7 @@ def _phases(result: "ProbeResult") -> str:
 
 def _figures(result: "ProbeResult") -> str:
     known = {measurement.name: measurement.value for measurement in result.measurements}
-    return ", ".join(f"{name} {known[name]:.4g}" for name in _FIGURES if name in known)
+    return ", ".join(text.format(known[name]) for name, text in _FIGURES.items() if name in known)
 
 
 def _complaint(result: "ProbeResult", results: "list[ProbeResult]") -> str:
