@@ -7,11 +7,13 @@ else, so that no environment can bring them about by accident.
 
 import argparse
 import dataclasses
+import os
+import socket
 import sys
 
 import uvicorn
 
-from agent import faults
+from agent import faults, protocol
 from agent.app import create_app
 from agent.running import Agent
 from agent.settings import Settings, SettingsError, from_environment
@@ -20,12 +22,28 @@ from agent.settings import Settings, SettingsError, from_environment
 def _settings(argv: list[str]) -> Settings:
     """The environment's settings and the command line's faults. Raises `SettingsError`."""
     parser = argparse.ArgumentParser(prog="agent", description="The voice agent (settings: CALLDRILL_AGENT_*).")
+    parser.add_argument("--config", default="", metavar="FILE", help="Settings as TOML; the environment wins over it.")
     parser.add_argument("--faults", default="", metavar="LIST", help="Faults to show, as in slow=3000@10:25%%,mute.")
+    given = parser.parse_args(argv)
     try:
-        asked = faults.parse(parser.parse_args(argv).faults)
+        asked = faults.parse(given.faults)
     except faults.FaultError as error:
         raise SettingsError(f"--faults: {error}") from None
-    return dataclasses.replace(from_environment(), faults=asked)
+    environment = {**os.environ, **({"CALLDRILL_AGENT_CONFIG": given.config} if given.config else {})}
+    return dataclasses.replace(from_environment(environment), faults=asked)
+
+
+class _Server(uvicorn.Server):
+    """Tells callers and connections before uvicorn closes what carries them."""
+
+    def __init__(self, config: uvicorn.Config, agent: Agent) -> None:
+        super().__init__(config)
+        self._agent = agent
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """What SIGTERM and SIGINT lead to."""
+        await self._agent.farewell()
+        await super().shutdown(sockets)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -35,10 +53,13 @@ def main(argv: list[str] | None = None) -> int:
     except SettingsError as error:
         sys.stderr.write(f"agent: {error}\n")
         return 2
-    uvicorn.run(
-        create_app(Agent(settings)), host=settings.host, port=settings.port, loop="uvloop", log_level="warning",
-        access_log=False, timeout_graceful_shutdown=3,
+    agent = Agent(settings)
+    config = uvicorn.Config(
+        create_app(agent), host=settings.host, port=settings.port, loop="uvloop", log_level="warning",
+        access_log=False, timeout_graceful_shutdown=3, ws_max_size=2 * protocol.MESSAGE_MAX_BYTES,
+        ssl_certfile=settings.tls_certificate, ssl_keyfile=settings.tls_key,
     )  # fmt: skip
+    _Server(config, agent).run()
     return 0
 
 

@@ -65,6 +65,18 @@ class Choice:
     access: Mapping[str, Access] = field(default_factory=dict)
 
 
+ACCESS_NAMES = {
+    "API_KEY": "its key; chooses it", "API_KEY_FILE": "a file with its key", "MODEL": "its model",
+    "VOICE": "its voice", "BASE_URL": "another address of it",
+}  # fmt: skip
+
+
+def variable_names() -> frozenset[str]:
+    """The variables that `choose` reads, without their prefix."""
+    access = {f"{name}_{what}".upper() for name in SERVICES for what in ACCESS_NAMES}
+    return frozenset(access | {stage.upper() for stage in BUILT_IN})
+
+
 def choose(env: Mapping[str, str]) -> Choice:
     """The choice that the environment makes. Raises `SettingsError`."""
     access = {name: found for name in SERVICES if (found := _access(env, name)) is not None}

@@ -36,7 +36,7 @@ class Agent:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.clock = FrameClock()
-        self.stages = models.build(settings.models, settings.voice, settings.activity)
+        self.stages = models.build(settings.models, settings.language, settings.activity)
         self.faults = FaultPlan(settings.faults)
         self.sessions = SessionStore(settings.session_ttl_s, settings.sessions_max, self._new_history)
         self._certificate = RTCCertificate.generateCertificate()

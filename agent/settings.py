@@ -1,74 +1,129 @@
-"""Settings, all from the environment, each with its default in one place."""
+"""Settings: every one of them with its default, its bounds and what it is for, in one place.
+
+A setting is given in the environment, ``CALLDRILL_AGENT_PORT=9000``, or in a TOML file as ``port = 9000``, the file
+being named by ``--config`` or ``CALLDRILL_AGENT_CONFIG``. The environment wins. The reference page is made from the
+fields below; what the models and their keys are called is told by `agent.models`.
+"""
 
 import os
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import MISSING, Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any
 
 from agent import models
 from agent.errors import SettingsError
 from agent.faults import Fault
 from agent.models import Choice
+from agent.settings_file import Given, gather
 from rtc.speech import ActivityConfig
 
 __all__ = ["Settings", "SettingsError", "from_environment"]
 
+PREFIX = "CALLDRILL_AGENT_"
+
+
+def _number(default: int, low: int, high: int, told: str) -> Any:  # noqa: ANN401  a field, as dataclass wants it
+    return field(default=default, metadata={"kind": "number", "low": low, "high": high, "help": told})
+
+
+def _text(default: str | None, told: str, kind: str = "text") -> Any:  # noqa: ANN401
+    return field(default=default, metadata={"kind": kind, "help": told})
+
+
+def _list(told: str) -> Any:  # noqa: ANN401
+    return field(default=(), metadata={"kind": "list", "help": told})
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the agent runs with. ``api_key`` guards the issue of client secrets; None leaves it open."""
+    """What the agent runs with."""
 
-    host: str = "127.0.0.1"
-    port: int = 8080
-    api_key: str | None = None
-    signing_key: str = field(default_factory=lambda: secrets.token_hex(32))
-    token_ttl_s: int = 60
-    session_ttl_s: int = 3600
-    sessions_max: int = 10_000
-    history_max_messages: int = 50
-    history_max_bytes: int = 100_000_000
-    history_trimmed_messages: int = 30
-    calls_max: int = 1000
-    cors_origins: tuple[str, ...] = ()
-    connections_per_address: int = 1000
-    intake_per_session: int = 100
-    intake_in_all: int = 1000
-    ice_servers: tuple[str, ...] = ()
-    turn_secret: str | None = None
+    host: str = _text("127.0.0.1", "address to listen on, for HTTP and for media")
+    port: int = _number(8080, 0, 65535, "port of HTTP and Socket.IO")
+    api_key: str | None = _text(None, "what a server shows to open sessions; open to everybody without one", "secret")
+    signing_key: str = field(
+        default_factory=lambda: secrets.token_hex(32), repr=False,
+        metadata={"kind": "secret", "help": "signs tokens; the same on all servers; made anew at each start if not given"},
+    )  # fmt: skip
+    token_ttl_s: int = _number(60, 1, 7200, "how long a client secret can be used")
+    session_ttl_s: int = _number(3600, 1, 86_400, "how long a session lives after its last use, and its tokens")
+    sessions_max: int = _number(10_000, 1, 1_000_000, "sessions; the one unused for longest makes room")
+    history_max_messages: int = _number(50, 1, 10_000, "messages of a session's history; the oldest go first")
+    history_max_bytes: int = _number(100_000_000, 1000, 10**9, "bytes of a history; beyond, only the last ones stay")
+    history_trimmed_messages: int = _number(30, 1, 10_000, "how many those are")
+    calls_max: int = _number(1000, 1, 100_000, "calls at a time")
+    connections_per_address: int = _number(1000, 1, 100_000, "Socket.IO connections from one address")
+    cors_origins: tuple[str, ...] = _list("origins whose pages may call this agent, besides its own")
+    intake_per_session: int = _number(100, 1, 10**6, "latency summaries a minute from one session")
+    intake_in_all: int = _number(1000, 1, 10**7, "latency summaries a minute in all")
+    redis_url: str | None = _text(None, "Redis for sessions, rooms and limits, so that several servers act as one", "secret")
+    tls_certificate: str | None = _text(None, "PEM file with the certificate and its chain: HTTPS instead of HTTP", "file")
+    tls_key: str | None = _text(None, "PEM file with its key", "file")
+    ice_servers: tuple[str, ...] = _list("STUN and TURN URIs that browsers are told")
+    turn_secret: str | None = _text(None, "secret shared with the TURN server; makes credentials for each session", "secret")
+    audit_log: str | None = _text(None, "file to which each session's and call's begin and end are appended")
+    recordings: str | None = _text(None, "folder for recordings of calls, sound and events; nothing is recorded without")
+    language: str = _text("en-us", "voice of the built-in synthesiser: en-us, en-gb, es, es-419")
     activity: ActivityConfig = field(default_factory=ActivityConfig)
-    voice: str = "en-us"
     models: Choice = field(default_factory=Choice)
     faults: tuple[Fault, ...] = ()
 
 
+SETTINGS: tuple[Field[Any], ...] = tuple(one for one in fields(Settings) if "kind" in one.metadata)
+
+
+def default_of(one: "Field[Any]") -> object:
+    """A setting's default as the reference shows it."""
+    return one.default if one.default is not MISSING else None
+
+
+def known_names() -> frozenset[str]:
+    """Every variable there is, without its prefix."""
+    return frozenset(one.name.upper() for one in SETTINGS) | models.variable_names()
+
+
 def from_environment(environment: dict[str, str] | None = None) -> Settings:
-    """Settings from ``CALLDRILL_AGENT_*``. Raises `SettingsError` for a value that is no number or out of range."""
-    env = dict(os.environ) if environment is None else environment
-    return Settings(
-        host=env.get("CALLDRILL_AGENT_HOST", "127.0.0.1"),
-        port=_number(env, "CALLDRILL_AGENT_PORT", 8080, 0, 65535),
-        api_key=env.get("CALLDRILL_AGENT_API_KEY") or None,
-        signing_key=env.get("CALLDRILL_AGENT_SIGNING_KEY") or secrets.token_hex(32),
-        token_ttl_s=_number(env, "CALLDRILL_AGENT_TOKEN_TTL_S", 60, 1, 7200),
-        session_ttl_s=_number(env, "CALLDRILL_AGENT_SESSION_TTL_S", 3600, 1, 86400),
-        calls_max=_number(env, "CALLDRILL_AGENT_CALLS_MAX", 1000, 1, 100_000),
-        ice_servers=_list(env.get("CALLDRILL_AGENT_ICE_SERVERS", "")),
-        turn_secret=env.get("CALLDRILL_AGENT_TURN_SECRET") or None,
-        cors_origins=_list(env.get("CALLDRILL_AGENT_CORS_ORIGINS", "")),
-        voice=env.get("CALLDRILL_AGENT_LANGUAGE", "en-us"),
-        models=models.choose(env),
-    )
+    """Settings from the environment and the file it names. Raises `SettingsError` for what cannot be used."""
+    given = gather(dict(os.environ) if environment is None else environment, PREFIX, known_names())
+    values = {one.name: _read(one, given) for one in SETTINGS if _variable(one, given) in given.values}
+    settings = Settings(**values, models=models.choose(given.values))
+    _check_tls(settings)
+    return settings
 
 
-def _number(env: dict[str, str], name: str, default: int, low: int, high: int) -> int:
-    text = env.get(name, str(default))
+def _variable(one: "Field[Any]", given: Given) -> str:
+    variable = PREFIX + one.name.upper()
+    if one.name == "redis_url" and variable not in given.values:
+        return "REDIS_URL"
+    return variable
+
+
+def _read(one: "Field[Any]", given: Given) -> object:
+    variable = _variable(one, given)
+    text, told = given.values[variable], given.label(variable)
+    kind = one.metadata["kind"]
+    if kind == "number":
+        return _whole_number(text, told, one.metadata["low"], one.metadata["high"])
+    if kind == "list":
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    if not text:
+        return one.default if one.default is not MISSING else one.default_factory()  # type: ignore[misc]
+    if kind == "file" and not Path(text).is_file():
+        raise SettingsError(f"{told}={text!r} is no file; name one that the agent can read")
+    return text
+
+
+def _whole_number(text: str, told: str, low: int, high: int) -> int:
     try:
         value = int(text)
     except ValueError:
-        raise SettingsError(f"{name}={text!r} is not a whole number; give one from {low} to {high}") from None
+        raise SettingsError(f"{told}={text!r} is not a whole number; give one from {low} to {high}") from None
     if not low <= value <= high:
-        raise SettingsError(f"{name}={value} is out of range; give a number from {low} to {high}")
+        raise SettingsError(f"{told}={value} is out of range; give a number from {low} to {high}")
     return value
 
 
-def _list(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+def _check_tls(settings: Settings) -> None:
+    if (settings.tls_certificate is None) != (settings.tls_key is None):
+        raise SettingsError(f"{PREFIX}TLS_CERTIFICATE and {PREFIX}TLS_KEY go together; give both or none")
