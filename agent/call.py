@@ -14,10 +14,12 @@ from agent.conversation import Conversation, Stages
 from agent.decoding import FrameDecoder, decoder_for
 from agent.events import Event
 from agent.faults import NO_FAULTS, CallFaults
+from agent.recording import Recording
 from agent.sessions import Session
 from rtc import codec
 from rtc.frame_clock import FrameClock
 from rtc.liveness import State
+from rtc.opus import Pcm
 from rtc.path import IceConfig
 from rtc.peer import Handlers, Peer, PeerConfig
 from rtc.rtp import RtpPacket
@@ -38,7 +40,8 @@ class LiveCall:
         self._on_change = on_change
         self._decoder: FrameDecoder | None = None
         self._last_packet_ns = 0
-        self.conversation = Conversation(session, stages, lambda: self.peer.codec, self._send, faults)
+        self.recording: Recording | None = None
+        self.conversation = Conversation(session, stages, lambda: self.peer.codec, self.tell, faults)
         handlers = Handlers(
             on_state=self._on_state, on_packet=self._on_packet, on_message=self.conversation.take,
             on_frame=self._on_frame, on_channel=self.conversation.begin,
@@ -64,11 +67,24 @@ class LiveCall:
         self._last_packet_ns = packet.arrived_ns
         if self._decoder is None:
             self._decoder = decoder_for(self.peer.codec)
-        self.conversation.hear(self._decoder.decode(packet.payload))
+        pcm = self._decoder.decode(packet.payload)
+        if self.recording is not None:
+            self.recording.heard(pcm)
+        self.conversation.hear(pcm)
 
     def _on_frame(self, due_ns: int) -> bytes | None:
-        return self.conversation.next_frame()
+        frame = self.conversation.next_frame()
+        if frame is not None and self.recording is not None:
+            self.recording.said(frame)
+        return frame
 
-    def _send(self, event: Event) -> None:
+    def agent_decoder(self) -> Callable[[bytes], Pcm]:
+        """What makes sound of this call's own frames."""
+        return decoder_for(self.peer.codec).decode
+
+    def tell(self, event: Event) -> None:
+        """An event to the caller, and to those who follow the session."""
         self.peer.send_message(json.dumps(event))
         self.session.tell(event)
+        if self.recording is not None:
+            self.recording.event(event)

@@ -223,11 +223,6 @@ class Conversation:
         """Whether an answer is being made (what is made may still be in the mouth)."""
         return self._replying is not None and not self._replying.done()
 
-    @property
-    def speaking(self) -> bool:
-        """Whether an answer is being heard."""
-        return self._playout.speaking
-
     def answer(self, heard: str | None, speaks: bool | None = None) -> None:
         """Answer a turn. An answer that is still being made gives way."""
         if self.answering:

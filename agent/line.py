@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from agent.running import Agent
 
 SETTLE_S = 30.0
+FLUSH_S = 1.0
 
 
 class Line:
@@ -55,13 +56,18 @@ class Line:
     def interrupt(self) -> bool:
         """Stop the answer; whether there was one."""
         conversation = self.conversation
-        busy = conversation.answering or conversation.speaking
+        busy = conversation.busy
         conversation.interrupt("client_cancelled")
         return busy
 
     def tell(self, record: Record) -> None:
         """Tell all connections, after what was told before."""
         self._told.put_nowait(record)
+
+    async def flush(self) -> None:
+        """Wait until everything is told."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._told.join(), FLUSH_S)
 
     async def settle(self) -> None:
         """Wait until an answer in writing is made, but not for long."""
@@ -85,3 +91,4 @@ class Line:
     async def _run(self) -> None:
         while True:
             await self._tell(await self._told.get())
+            self._told.task_done()

@@ -22,6 +22,9 @@ class Refusal(Exception):  # noqa: N818  an answer, not a fault
 async def refused(request: Request, error: Exception) -> Response:
     """The answer that tells of a refusal."""
     assert isinstance(error, Refusal)
+    if error.status in (401, 403, 429):
+        address = request.client.host if request.client else None
+        request.app.state.agent.audit.note("refused", code=error.code, path=request.url.path, address=address)
     return JSONResponse(error.body, error.status, error.headers)
 
 

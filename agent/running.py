@@ -3,12 +3,14 @@
 import asyncio
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 from aiortc import RTCCertificate
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
 
 from agent import brain, models, telemetry
+from agent.audit import Audit
 from agent.call import LiveCall
 from agent.dashboard import MEMORY_EVERY_S, Dashboard
 from agent.faults import CallFaults, FaultPlan
@@ -46,8 +48,12 @@ class Agent:
         self.dashboard = Dashboard(self.ledger, self.latencies, time.monotonic())
         self.telemetry = telemetry.Intake(self.registry, self.latencies, self.dashboard)
         self.limiter = Limiter(settings.intake_per_session, settings.intake_in_all)
+        self.audit = Audit(Path(settings.audit_log) if settings.audit_log else None)
         self.socket = SocketServer(self)
-        self.switch = Switch(settings.calls_max, self.ledger, self.socket.tell)
+        self.switch = Switch(
+            settings.calls_max, self.ledger, self.socket.tell, self.audit,
+            Path(settings.recordings) if settings.recordings else None,
+        )  # fmt: skip
         self._placed = Counter("calldrill_agent_calls", "Calls answered", registry=self.registry)
         self._restarts = Counter("calldrill_agent_ice_restarts", "ICE restarts answered", registry=self.registry)
         self._gauges()
@@ -80,14 +86,21 @@ class Agent:
         if self.settings.models.voice == "espeak":
             await self.stages.prepare(brain.likely_sentences(WARM_REPLIES))
 
-    async def close(self) -> None:
-        """Tell everybody, then end all calls and connections."""
+    async def farewell(self) -> None:
+        """Take no new calls, tell everybody, and let what is being said be said, for a while."""
+        self.switch.closed = True
         await self.socket.farewell()
+        await self.switch.close()
+        await self.socket.hang_up()
+
+    async def close(self) -> None:
+        """End all calls and connections."""
         await self.switch.close()
         await self.socket.close()
         if self._memory is not None:
             self._memory.cancel()
         await self.stages.close()
+        self.audit.close()
         self.clock.stop()
 
     async def _watch_memory(self) -> None:
@@ -104,6 +117,7 @@ class Agent:
                 session = self.sessions.create()
             except StoreFull:
                 raise Refusal(503, "server_error", "sessions_full", "no more sessions fit; try later") from None
+            self.audit.note("session_opened", session=session.id)
             session.watchers.add(TurnWatch(self.latencies, self.dashboard))
             return session
         known = self.sessions.get(session_id)

@@ -28,7 +28,7 @@ def _number(default: int, low: int, high: int, told: str) -> Any:  # noqa: ANN40
 
 
 def _text(default: str | None, told: str, kind: str = "text") -> Any:  # noqa: ANN401
-    return field(default=default, metadata={"kind": kind, "help": told})
+    return field(default=default, repr=kind != "secret", metadata={"kind": kind, "help": told})
 
 
 def _list(told: str) -> Any:  # noqa: ANN401
@@ -44,7 +44,7 @@ class Settings:
     api_key: str | None = _text(None, "what a server shows to open sessions; open to everybody without one", "secret")
     signing_key: str = field(
         default_factory=lambda: secrets.token_hex(32), repr=False,
-        metadata={"kind": "secret", "help": "signs tokens; the same on all servers; made anew at each start if not given"},
+        metadata={"kind": "secret", "help": "signs tokens, the same on all servers; made anew at each start without"},
     )  # fmt: skip
     token_ttl_s: int = _number(60, 1, 7200, "how long a client secret can be used")
     session_ttl_s: int = _number(3600, 1, 86_400, "how long a session lives after its last use, and its tokens")
@@ -57,13 +57,13 @@ class Settings:
     cors_origins: tuple[str, ...] = _list("origins whose pages may call this agent, besides its own")
     intake_per_session: int = _number(100, 1, 10**6, "latency summaries a minute from one session")
     intake_in_all: int = _number(1000, 1, 10**7, "latency summaries a minute in all")
-    redis_url: str | None = _text(None, "Redis for sessions, rooms and limits, so that several servers act as one", "secret")
-    tls_certificate: str | None = _text(None, "PEM file with the certificate and its chain: HTTPS instead of HTTP", "file")
+    redis_url: str | None = _text(None, "Redis for sessions, rooms and limits: several servers act as one", "secret")
+    tls_certificate: str | None = _text(None, "PEM file, the certificate and its chain: HTTPS, not HTTP", "file")
     tls_key: str | None = _text(None, "PEM file with its key", "file")
     ice_servers: tuple[str, ...] = _list("STUN and TURN URIs that browsers are told")
-    turn_secret: str | None = _text(None, "secret shared with the TURN server; makes credentials for each session", "secret")
+    turn_secret: str | None = _text(None, "shared with the TURN server; makes credentials by session", "secret")
     audit_log: str | None = _text(None, "file to which each session's and call's begin and end are appended")
-    recordings: str | None = _text(None, "folder for recordings of calls, sound and events; nothing is recorded without")
+    recordings: str | None = _text(None, "folder for recordings of calls; nothing is recorded without")
     language: str = _text("en-us", "voice of the built-in synthesiser: en-us, en-gb, es, es-419")
     activity: ActivityConfig = field(default_factory=ActivityConfig)
     models: Choice = field(default_factory=Choice)
@@ -86,7 +86,7 @@ def known_names() -> frozenset[str]:
 def from_environment(environment: dict[str, str] | None = None) -> Settings:
     """Settings from the environment and the file it names. Raises `SettingsError` for what cannot be used."""
     given = gather(dict(os.environ) if environment is None else environment, PREFIX, known_names())
-    values = {one.name: _read(one, given) for one in SETTINGS if _variable(one, given) in given.values}
+    values: dict[str, Any] = {one.name: _read(one, given) for one in SETTINGS if _variable(one, given) in given.values}
     settings = Settings(**values, models=models.choose(given.values))
     _check_tls(settings)
     return settings
@@ -108,7 +108,7 @@ def _read(one: "Field[Any]", given: Given) -> object:
     if kind == "list":
         return tuple(part.strip() for part in text.split(",") if part.strip())
     if not text:
-        return one.default if one.default is not MISSING else one.default_factory()  # type: ignore[misc]
+        return one.default if one.default is not MISSING else secrets.token_hex(32)
     if kind == "file" and not Path(text).is_file():
         raise SettingsError(f"{told}={text!r} is no file; name one that the agent can read")
     return text

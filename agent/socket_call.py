@@ -19,6 +19,7 @@ from agent.encoding import Resampler
 from agent.events import Event
 from agent.faults import NO_FAULTS, CallFaults
 from agent.rate import Bucket
+from agent.recording import Recording
 from agent.sessions import Session
 from rtc import g711
 from rtc.codec import Codec
@@ -101,7 +102,8 @@ class SocketCall:
         self._pending: list[bytes] = []
         self._sent = self._acknowledged = self.withheld = 0
         self._response_id = ""
-        self.conversation = Conversation(session, stages, lambda: self._codec, self._tell, faults)
+        self.recording: Recording | None = None
+        self.conversation = Conversation(session, stages, lambda: self._codec, self.tell, faults)
         clock.subscribe(self._on_frame)
 
     async def close(self) -> None:
@@ -129,6 +131,8 @@ class SocketCall:
         self._missing += seq - self._expected
         self._expected = seq + 1
         for pcm in self._decoder.push(audio):
+            if self.recording is not None:
+                self.recording.heard(pcm)
             self.conversation.hear(pcm)
         return self._missing
 
@@ -140,6 +144,8 @@ class SocketCall:
         frame = self.conversation.next_frame()
         if frame is not None:
             self._pending.append(frame)
+            if self.recording is not None:
+                self.recording.said(frame)
         if self._pending and (frame is None or len(self._pending) >= FRAMES_PER_CHUNK):
             self._flush()
 
@@ -151,9 +157,17 @@ class SocketCall:
         self._send(protocol.AgentAudio(self._sent, audio, self._response_id))
         self._sent += 1
 
-    def _tell(self, event: Event) -> None:
+    def tell(self, event: Event) -> None:
+        """An event to those who follow the session."""
         if event["type"] == "output_audio_buffer.started":
             self._response_id = event["response_id"]
         elif event["type"] == "output_audio_buffer.cleared":
             self._pending.clear()
         self.session.tell(event)
+        if self.recording is not None:
+            self.recording.event(event)
+
+    def agent_decoder(self) -> Callable[[bytes], Pcm]:
+        """What makes sound of this call's own frames."""
+        decoder = ChunkDecoder(self.form)
+        return lambda frame: np.concatenate([np.empty(0, np.int16), *decoder.push(frame)])

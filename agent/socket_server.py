@@ -121,15 +121,20 @@ class SocketServer:
         for sid in list(self._connections):
             await self._emit(closing, sid)
 
-    async def close(self) -> None:
-        """End all lines and connections."""
+    async def hang_up(self) -> None:
+        """End all lines, when everything is told, and all connections."""
         for task in list(self._retiring):
             task.cancel()
         for line in list(self._lines.values()):
+            await line.flush()
             await line.close()
         for sid in list(self._connections):
-            with contextlib.suppress(Exception):
-                await self.sio.disconnect(sid)
+            await self._close(sid)
+        await asyncio.sleep(0.1)  # what is queued for them leaves
+
+    async def close(self) -> None:
+        """End everything."""
+        await self.hang_up()
         await self.sio.shutdown()
         if self._sweeper is not None:
             self._sweeper.cancel()
@@ -238,11 +243,13 @@ class SocketServer:
         try:
             session_id = tokens.verify_any(settings.signing_key, asked.token)
         except tokens.TokenError as error:
+            self._agent.audit.note("refused", code=error.code, path="/socket.io/", address=connection.address)
             raise Refused("authentication_error", error.code, str(error), "token") from None
         session = self._agent.sessions.get(session_id)
         if session is None:
             raise Refused("authentication_error", "session_not_found", "that session has ended", "token")
         connection.session = session
+        self._agent.audit.note("connected", session=session.id, address=connection.address)
         await self.sio.enter_room(connection.sid, session.id)
         if session.id not in self._lines:
             self._lines[session.id] = Line(self._agent, session, self._teller(session.id))

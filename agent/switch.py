@@ -9,11 +9,14 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from agent import protocol
+from agent.audit import Audit
 from agent.call import LiveCall
 from agent.ledger import End, Ledger, Transport
 from agent.protocol import Record
+from agent.recording import Recording
 from agent.sessions import Session
 from agent.socket_call import SocketCall
 
@@ -33,9 +36,14 @@ class CallsFull(Exception):  # noqa: N818  a state, named as such
 class Switch:
     """The living calls. ``tell`` is given what those who follow a session should know."""
 
-    def __init__(self, calls_max: int, ledger: Ledger, tell: Callable[[str, Record], None]) -> None:
+    def __init__(
+        self, calls_max: int, ledger: Ledger, tell: Callable[[str, Record], None], audit: Audit,
+        recordings: Path | None = None,
+    ) -> None:  # fmt: skip
         self._calls_max, self._ledger, self._tell = calls_max, ledger, tell
+        self._audit, self._recordings = audit, recordings
         self.calls: dict[str, AnyCall] = {}
+        self.closed = False
         self._ends: dict[str, End] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -45,6 +53,8 @@ class Switch:
 
     async def make_room(self, session: Session) -> None:
         """End what would be in a new call's way. Raises `CallsFull`."""
+        if self.closed:
+            raise CallsFull("the agent is going down")
         earlier = self.of(session)
         if len(self.calls) >= self._calls_max and earlier is None:
             raise CallsFull("no more calls fit; try later")
@@ -55,6 +65,7 @@ class Switch:
         """A call begins."""
         self.calls[call.id], call.session.call_id = call, call.id
         self._ledger.began(call.id, call.session.id, transport, time.monotonic())
+        self._audit.note("call_began", call=call.id, session=call.session.id, transport=transport)
         self._tell(call.session.id, protocol.State("connecting", call.id))
         self.changed(call)
 
@@ -69,9 +80,15 @@ class Switch:
             return
         if call.state == "connected":
             if self._ledger.connected(call.id, time.monotonic()):
-                self._tell(call.session.id, protocol.State("active", call.id))
+                self._up(call)
         elif call.state in ("failed", "closed"):
             self._gone(call)
+
+    def _up(self, call: AnyCall) -> None:
+        self._tell(call.session.id, protocol.State("active", call.id))
+        if self._recordings is not None:
+            call.recording = Recording(self._recordings, call.id, call.agent_decoder())
+            self._audit.note("recording", call=call.id)
 
     def _gone(self, call: AnyCall) -> None:
         if call.faults.active("ghost-session") is not None:
@@ -81,7 +98,11 @@ class Switch:
             call.session.call_id = None
         why = self._ends.pop(call.id, "hung_up" if call.state == "closed" else "lost")
         record = self._ledger.ended(call.id, why, time.monotonic())
+        if call.recording is not None:
+            call.recording.close()
         if record is not None and record.end is not None:
+            duration_s = None if record.duration_s is None else round(record.duration_s, 3)
+            self._audit.note("call_ended", call=call.id, session=call.session.id, end=record.end, duration_s=duration_s)
             self._tell(call.session.id, protocol.CallEnded(call.id, ENDED[record.end]))
             self._tell(call.session.id, protocol.State("idle" if call.session.call_id is None else "active"))
         task = asyncio.ensure_future(call.close())  # a call that never came up has something to close, too

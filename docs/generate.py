@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from agent import protocol
+from agent import models, protocol, settings
 from calldrill.cli import COMMANDS
 from calldrill.drill import built_in_drills, load_drill
 from loadtest import adaptation, life
@@ -224,12 +224,45 @@ def socketio() -> str:
     )
 
 
+def agent_settings() -> str:
+    """What the agent can be set to."""
+    rows = []
+    for one in settings.SETTINGS:
+        told, default = one.metadata, settings.default_of(one)
+        bounds = f"{told['low']} to {told['high']}" if told["kind"] == "number" else told["kind"]
+        shown = "–" if default in (None, ()) else f"`{default}`"
+        rows.append([f"`{one.name}`", shown, bounds, told["help"]])
+    stages = [
+        [f"`{stage}`", ", ".join(f"`{name}`" for name in (*built_in, *_serving(stage)))]
+        for stage, built_in in models.BUILT_IN.items()
+    ]
+    access = [[f"`SERVICE_{name}`".lower(), text] for name, text in models.ACCESS_NAMES.items()]
+    return (
+        "# Settings of the agent\n\nIn the environment in capitals and with `CALLDRILL_AGENT_` before the name,"
+        " `CALLDRILL_AGENT_PORT=9000`; or in a TOML file as `port = 9000`, the file being named by `--config` or"
+        " `CALLDRILL_AGENT_CONFIG`. The environment wins. A list is a TOML list, or has commas in the environment."
+        " `REDIS_URL` is taken for `redis_url`, too.\n\n"
+        + table(["name", "default", "range or kind", "what it is"], rows)
+        + "\n## Models\n\nA key alone chooses its service; a stage can also be set by name.\n\n"
+        + table(["name", "one of"], stages)
+        + "\nFor each service ("
+        + ", ".join(models.SERVICES)
+        + "):\n\n"
+        + table(["name", "what it is"], access)
+    )
+
+
+def _serving(stage: str) -> list[str]:
+    return [name for name, service in models.SERVICES.items() if service.stage == stage]
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "metrics.md": metrics,
     "states.md": states,
     "profiles.md": profiles,
     "commands.md": commands,
     "socketio.md": socketio,
+    "agent-settings.md": agent_settings,
     "nat.md": nat,
     "causes.md": causes,
 }

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -52,7 +53,9 @@ def running_agent(*arguments: str, **settings: str) -> Iterator[RunningAgent]:
         "CALLDRILL_AGENT_API_KEY": API_KEY,
         **{f"CALLDRILL_AGENT_{name}": value for name, value in settings.items()},
     }
-    url = f"http://127.0.0.1:{port}"
+    certificate = settings.get("TLS_CERTIFICATE")
+    url = f"{'https' if certificate else 'http'}://127.0.0.1:{port}"
+    trust = ssl.create_default_context(cafile=certificate) if certificate else False
     process = subprocess.Popen([sys.executable, "-m", "agent", *arguments], env=env)
     try:
         deadline = time.monotonic() + 20 * PATIENCE
@@ -60,7 +63,7 @@ def running_agent(*arguments: str, **settings: str) -> Iterator[RunningAgent]:
             assert process.poll() is None, f"the agent ended with {process.returncode}"
             assert time.monotonic() < deadline, "the agent did not get healthy"
             try:
-                if httpx.get(f"{url}/health", trust_env=False).status_code == 200:
+                if httpx.get(f"{url}/health", trust_env=False, verify=trust).status_code == 200:
                     break
             except httpx.TransportError:
                 time.sleep(0.05)

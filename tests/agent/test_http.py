@@ -1,6 +1,9 @@
 """The agent's HTTP side, over real sockets: secrets, refusals, health, metrics."""
 
+import ssl
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -97,3 +100,17 @@ def test_a_secret_of_another_signer_is_refused() -> None:
         tokens.verify("b" * 32, secret)
     assert refused.value.code == "invalid_token"
     assert tokens.verify("a" * 32, secret) == "sess_1"
+
+
+def test_tls_with_a_certificate(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=agent"]
+    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([*command, *names], check=True, capture_output=True)
+    context = ssl.create_default_context(cafile=str(certificate))
+    with running_agent(TLS_CERTIFICATE=str(certificate), TLS_KEY=str(key)) as agent:
+        assert agent.url.startswith("https://")
+        told = httpx.get(f"{agent.url}/health", trust_env=False, verify=context)
+        assert told.json()["status"] == "ok"
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{agent.url}/health", trust_env=False)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -27,3 +28,50 @@ def test_the_program_says_it_in_one_line() -> None:
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "CALLDRILL_AGENT_PORT='no'" in done.stderr
+
+
+def test_the_file_is_below_the_environment(tmp_path: Path) -> None:
+    file = tmp_path / "agent.toml"
+    file.write_text('port = 9000\ntoken_ttl_s = 5\ncors_origins = ["https://a.example", "https://b.example"]\n')
+    settings = from_environment({"CALLDRILL_AGENT_CONFIG": str(file), "CALLDRILL_AGENT_PORT": "9001"})
+    assert (settings.port, settings.token_ttl_s) == (9001, 5)
+    assert settings.cors_origins == ("https://a.example", "https://b.example")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("prot = 9000", "'prot' is no setting"),
+        ("PORT = 9000", "'PORT' is no setting"),
+        ("port = 'x'", "agent.toml: port='x' is not a whole number"),
+        ("port = 70000", "agent.toml: port=70000 is out of range"),
+        ("port = true", "neither a text"),
+        ("port = {}", "neither a text"),
+        ("port = [", "is no TOML"),
+        ("tls_certificate = 'none.pem'", "is no file"),
+        ("brain = 'nobody'", "nobody"),
+    ],
+)
+def test_a_wrong_file_is_told(tmp_path: Path, text: str, told: str) -> None:
+    file = tmp_path / "agent.toml"
+    file.write_text(text)
+    with pytest.raises(SettingsError, match=told):
+        from_environment({"CALLDRILL_AGENT_CONFIG": str(file)})
+
+
+def test_a_file_that_is_not_there_is_told() -> None:
+    with pytest.raises(SettingsError, match=r"none\.toml"):
+        from_environment({"CALLDRILL_AGENT_CONFIG": "none.toml"})
+
+
+def test_a_certificate_needs_its_key(tmp_path: Path) -> None:
+    (tmp_path / "x.pem").write_text("")
+    with pytest.raises(SettingsError, match="go together"):
+        from_environment({"CALLDRILL_AGENT_TLS_CERTIFICATE": str(tmp_path / "x.pem")})
+
+
+def test_no_secret_is_shown() -> None:
+    secret = "do-not-show"
+    names = ("API_KEY", "SIGNING_KEY", "TURN_SECRET", "REDIS_URL")
+    shown = repr(from_environment({f"CALLDRILL_AGENT_{name}": secret for name in names}))
+    assert secret not in shown

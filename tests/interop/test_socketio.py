@@ -148,3 +148,15 @@ async def test_a_session_has_one_call(agent: RunningAgent) -> None:
 
 def _active_calls(agent: RunningAgent) -> int:
     return int(httpx.get(f"{agent.url}/api/metrics", trust_env=False).json()["sessions"]["activeCalls"])
+
+
+async def test_who_is_connected_is_told_when_the_agent_goes_down() -> None:
+    async with node_clients() as clients:
+        with running_agent() as short_lived:
+            client = await clients.connect(short_lived.url, str(short_lived.secret()["value"]))
+            await client.gets("session")
+            assert (await client.asks("call_start"))["ok"]
+        closing = await client.gets("closing")
+        assert closing["reconnectAfterMs"] > 0
+        assert (await client.gets("call_ended"))["reason"] == "closing"
+        await until(lambda: any(one.get("event") == "disconnect" for one in client.told))
