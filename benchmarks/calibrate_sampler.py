@@ -38,8 +38,9 @@ INSIDE = "CALLDRILL_CALIBRATION_INSIDE"
 class Site:
     """The lab with both far ends running."""
 
-    def __init__(self, lab: Lab, scale: float) -> None:
+    def __init__(self, lab: Lab, scale: float, *, with_irtt: bool = True) -> None:
         self._lab = lab
+        self._irtt = shutil.which("irtt") if with_irtt else None
         self._scale = scale
         self._interval_ms, self._duration_s = 0.0, 0.0
         self.pace("clean")
@@ -56,7 +57,7 @@ class Site:
         agent = self._lab.addresses.agent
         reflect = [sys.executable, "-m", "calldrill", "reflect", "--host", agent, "--port", str(STAMP_PORT)]
         started = [self._lab.server.popen(reflect, stderr=subprocess.DEVNULL)]
-        if shutil.which("irtt"):
+        if self._irtt:
             server = ["irtt", "server", "-b", f"{agent}:{IRTT_PORT}", "-i", "1ms"]
             started.append(self._lab.server.popen(server, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
         time.sleep(1.5)
@@ -88,7 +89,7 @@ class Site:
 
     def irtt(self) -> Seen | None:
         """irtt's figures of the same path, or None where it is not installed."""
-        if not shutil.which("irtt"):
+        if not self._irtt:
             return None
         command = [
             "irtt", "client", "-i", f"{self._interval_ms:g}ms", "-d", f"{self._duration_s:g}s", "-l", str(SIZE_BYTES),
@@ -110,9 +111,9 @@ class Site:
         return {tool: seen for tool, seen in found.items() if seen is not None}
 
 
-def calibrate(lab: Lab, names: list[str], scale: float) -> list[Row]:
+def calibrate(lab: Lab, names: list[str], scale: float, *, with_irtt: bool = True) -> list[Row]:
     """Every profile, one after the other."""
-    site, rows = Site(lab, scale), []
+    site, rows = Site(lab, scale, with_irtt=with_irtt), []
     lab.apply_profile(PROFILES["clean"])
     with site.far_ends():
         clean = site.both()

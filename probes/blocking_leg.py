@@ -19,7 +19,7 @@ from probes.errors import MalformedMessage
 from probes.framing import StreamFramer
 from probes.leg import RefusedError
 from probes.resolve import Endpoint
-from probes.stamped_socket import mark, on_monotonic, receive, stamp_arrivals
+from probes.stamped_socket import deepen, mark, on_monotonic, receive, stamp_arrivals
 from probes.transaction import retransmit_delays_s
 from probes.turn import AskAgain, Credentials, Event, Granted, Ignored, Refused, Request, State, TurnClient
 from probes.uri import IceUri
@@ -45,6 +45,7 @@ class BlockingLeg:
         self._outbox = bytearray()
         self.socket = _connect(uri, target, context, timeout_s, dscp)
         self.kernel_stamps = not self.stream and stamp_arrivals(self.socket)
+        deepen(self.socket)
         self.socket.setblocking(False)
 
     def ask(self, request: Request) -> Granted:

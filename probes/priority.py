@@ -2,9 +2,9 @@
 
 Packets are late when another process has the core. Where privileges allow, the thread becomes a real-time one (round
 robin, lowest priority): measured on two cores with a load average above 2, the 99th percentile of lateness fell from
-3 to 5 ms to 0.03 ms. Such a thread must not spin for long, so that is for trains whose spinning takes a small share of
-a core; a denser train only gets a higher share from the scheduler, and without privileges nothing changes. What was
-reached is told with the results.
+3 to 5 ms to 0.03 ms. Such a thread must not spin for long: the sampler burns a fifth of the time between packets at
+most. Elsewhere it gets a higher share from the scheduler, and without any privilege nothing changes. What was reached
+is told with the results.
 """
 
 import os
@@ -12,13 +12,12 @@ import threading
 from typing import Literal
 
 Priority = Literal["real-time", "raised", "ordinary"]
-MOST_SPINNING = 0.25
 NICE = -15
 
 
-def prefer_this_thread(spinning: float) -> Priority:
-    """Raise the calling thread's priority; ``spinning`` is the share of a core that it burns by waiting."""
-    if spinning <= MOST_SPINNING and hasattr(os, "sched_setscheduler"):
+def prefer_this_thread() -> Priority:
+    """Raise the calling thread's priority as far as may be."""
+    if hasattr(os, "sched_setscheduler"):
         try:
             os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
         except OSError:

@@ -25,7 +25,7 @@ from probes.clock_sync import kernel_clock_error_ns
 from probes.errors import MalformedMessage
 from probes.stamp import ERROR_ESTIMATE, ReflectorPacket, SenderPacket, base_bytes, error_estimate
 from probes.stamp_tlv import ArrivedAs, asked_dscp, reflected_tail
-from probes.stamped_socket import Arrival, mark, receive, stamp_arrivals
+from probes.stamped_socket import Arrival, deepen, mark, receive, stamp_arrivals
 
 MAX_SENDERS = 4096
 MAX_PACKET_BYTES = 65_536
@@ -110,6 +110,7 @@ class Reflector:
             self._socket.close()
             raise
         stamp_arrivals(self._socket)
+        deepen(self._socket)
         self._sessions = Sessions()
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._thread: threading.Thread | None = None

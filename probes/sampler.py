@@ -40,6 +40,8 @@ from probes.train import SamplePlan, Sampling, Sent, Train, report
 HELLO_INTERVAL_S = 0.2
 HELLO_LIMIT_S = 2.0
 SPIN_NS = 500_000
+MOST_SPINNING = 0.2  # of the time between packets: a real-time thread must leave the core to others
+KEEP_NS = 50_000
 TEND_EVERY_NS = NS_PER_S
 MIN_DRAIN_S = 0.1
 MAX_DRAIN_S = 3.0
@@ -83,6 +85,8 @@ class Sampler:
         self._failed: OSError | None = None  # nothing can be sent at all
         self._tended_ns = time.monotonic_ns()
         self._priority: Priority = "ordinary"
+        gap_ns = plan.interval_ms * NS_PER_MS / len(carriers)
+        self._spin_ns = min(SPIN_NS, int(gap_ns * MOST_SPINNING))
 
     def run(self) -> list[Sampling]:
         """Send, receive, report."""
@@ -123,8 +127,7 @@ class Sampler:
         return 100 * (time.process_time_ns() - cpu_ns) / max(1, time.monotonic_ns() - wall_ns)
 
     def _send(self) -> None:
-        spinning = SPIN_NS / NS_PER_MS / self._plan.interval_ms * len(self._carriers)
-        self._priority = prefer_this_thread(spinning)
+        self._priority = prefer_this_thread()
         try:
             if self._hello():
                 self._send_train()
@@ -180,12 +183,14 @@ class Sampler:
 
     def _wait_until(self, due_ns: int) -> bool:
         """Sleep, then spin; True when stopped."""
-        left_ns = due_ns - SPIN_NS - time.monotonic_ns()
+        left_ns = due_ns - self._spin_ns - time.monotonic_ns()
         if left_ns > NS_PER_MS:
             self._tend()
-            left_ns = due_ns - SPIN_NS - time.monotonic_ns()
+            left_ns = due_ns - self._spin_ns - time.monotonic_ns()
         if self._stop.wait(left_ns / NS_PER_S) if left_ns > 0 else self._stop.is_set():
             return True
+        while time.monotonic_ns() < due_ns - KEEP_NS:
+            time.sleep(0)  # spinning must not keep the receiver from the interpreter
         while time.monotonic_ns() < due_ns:
             pass
         return False
@@ -240,6 +245,7 @@ class Sampler:
             self._heard[n].set()
 
     def _receive(self, wake: socket.socket) -> None:
+        prefer_this_thread()  # it may hold the interpreter, and the sender would wait for whoever holds that up
         with selectors.DefaultSelector() as selector:
             selector.register(wake, selectors.EVENT_READ, None)
             for n, carrier in enumerate(self._carriers):

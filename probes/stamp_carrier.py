@@ -13,9 +13,10 @@ from typing import Any
 
 from probes.carrier import Reply
 from probes.clock_sync import is_own_address, kernel_clock_error_ns
+from probes.errors import BadInput
 from probes.stamp import ReflectorPacket, SenderPacket, base_bytes, clock_error_ns, error_estimate, to_ntp
 from probes.stamp_tlv import class_of_service, receipts, sender_tail
-from probes.stamped_socket import mark, on_monotonic, receive, stamp_arrivals
+from probes.stamped_socket import deepen, mark, on_monotonic, receive, stamp_arrivals
 
 AddressInfo = tuple[Any, Any, int, str, Any]
 _TIMESTAMP = struct.Struct("!Q")
@@ -24,7 +25,10 @@ _TIMESTAMP_AT = 4
 
 def check_size(size_bytes: int, dscp: int | None, key: bytes | None) -> None:
     """Raises `BadInput` for a size that no STAMP packet can have."""
-    sender_tail(size_bytes - base_bytes(key), 0, dscp, key)
+    try:
+        sender_tail(size_bytes - base_bytes(key), 0, dscp, key)
+    except BadInput as error:
+        raise BadInput(f"packets of {size_bytes} bytes: {error}") from None
 
 
 def addresses(host: str, port: int) -> Iterator[AddressInfo]:
@@ -46,6 +50,7 @@ class StampCarrier:
         self._socket.setblocking(False)
         if dscp is not None:
             mark(self._socket, dscp)
+        deepen(self._socket)
         self.kernel_stamps = stamp_arrivals(self._socket)
         self.one_clock = one_clock or is_own_address(family, address)
         self.size_bytes = size_bytes

@@ -16,6 +16,8 @@ from measures.clock import NS_PER_S, Instant
 SO_TIMESTAMPNS = 35  # asm-generic/socket.h; Python has no name for it
 IP_RECVTTL = 12  # linux/in.h; nor for this
 IP_RECVTOS = 13
+SO_RCVBUFFORCE = 33  # asm-generic/socket.h
+QUEUE_BYTES = 4 << 20
 _TIMESPEC = struct.Struct("@ll")
 _INT = struct.Struct("@i")
 _TOS_KINDS = {(socket.IPPROTO_IP, socket.IP_TOS), (socket.IPPROTO_IPV6, socket.IPV6_TCLASS)}
@@ -37,6 +39,16 @@ class Arrival:
     read: Instant
     ttl: int
     tos: int | None = None
+
+
+def deepen(sock: socket.socket) -> None:
+    """Ask for room for the packets of some seconds, so that a machine that pauses loses none that had arrived."""
+    for option in (SO_RCVBUFFORCE, socket.SO_RCVBUF):
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, option, QUEUE_BYTES)
+        except OSError:
+            continue  # only the privileged may exceed the system's limit
+        return
 
 
 def stamp_arrivals(sock: socket.socket) -> bool:

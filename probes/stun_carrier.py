@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from probes.carrier import Reply
 from probes.stamp_carrier import AddressInfo
-from probes.stamped_socket import mark, on_monotonic, receive, stamp_arrivals
+from probes.stamped_socket import deepen, mark, on_monotonic, receive, stamp_arrivals
 from probes.stun import Class, Message, Method
 
 SIZE_BYTES = 20
@@ -34,6 +34,7 @@ class StunCarrier:
         self._socket.setblocking(False)
         if dscp is not None:
             mark(self._socket, dscp)
+        deepen(self._socket)
         self.kernel_stamps = stamp_arrivals(self._socket)
         self.clock_steps = 0
         self._tag = os.urandom(8)

@@ -29,10 +29,10 @@ def start(argv: Sequence[str], **options: Any) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, **options)
 
 
-def run_python(script: str) -> "tuple[int, str]":
+def run_python(script: str, limit_s: float = 60) -> "tuple[int, str]":
     """Run a script in a cage to its end: exit code and output (with errors)."""
     with start([sys.executable, "-c", script], stderr=subprocess.STDOUT) as process:
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=limit_s)
     return process.returncode, output
 
 
