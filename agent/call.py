@@ -67,10 +67,10 @@ class LiveCall:
         self._last_packet_ns = packet.arrived_ns
         if self._decoder is None:
             self._decoder = decoder_for(self.peer.codec)
-        pcm = self._decoder.decode(packet.payload)
-        if self.recording is not None:
-            self.recording.heard(pcm)
-        self.conversation.hear(pcm)
+        for pcm in self._decoder.frames(packet.payload):
+            if self.recording is not None:
+                self.recording.heard(pcm)
+            self.conversation.hear(pcm)
 
     def _on_frame(self, due_ns: int) -> bytes | None:
         frame = self.conversation.next_frame()
@@ -80,7 +80,7 @@ class LiveCall:
 
     def agent_decoder(self) -> Callable[[bytes], Pcm]:
         """What makes sound of this call's own frames."""
-        return decoder_for(self.peer.codec).decode
+        return decoder_for(self.peer.codec).decode_all
 
     def tell(self, event: Event) -> None:
         """An event to the caller, and to those who follow the session."""

@@ -47,7 +47,8 @@ class VirtualCall:
 
     def tick(self, payload: bytes) -> bytes | None:
         self.frames += 1
-        self._conversation.hear(self._decoder.decode(payload))
+        for pcm in self._decoder.frames(payload):
+            self._conversation.hear(pcm)
         return self._conversation.next_frame()
 
     async def turn(self, name: str) -> int:

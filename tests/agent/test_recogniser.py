@@ -1,0 +1,83 @@
+"""The offline recogniser, in its own process, and what it is worth in a call."""
+
+import asyncio
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from agent.recogniser import HearsSpeechOnly, SphinxRecogniser
+from rtc.opus import FRAME_SAMPLES, Pcm, encode, read_audio
+from tests.agent.phone import calling
+from tests.agent.server import running_agent
+from tests.waiting import until
+
+needs_sphinx = pytest.mark.skipif(
+    not SphinxRecogniser.is_installed(), reason="no pocketsphinx here: pip install 'calldrill[models]'"
+)
+
+
+def spoken(text: str, folder: Path) -> Pcm:
+    """A voice that the recogniser understands well; its cousins it does not."""
+    path = folder / "speech.wav"
+    subprocess.run(["espeak-ng", "-v", "en-us+klatt2", "-s", "140", "-w", str(path), text], check=True)
+    return read_audio(path)
+
+
+async def recognised(recogniser: SphinxRecogniser, pcm: Pcm) -> str | None:
+    hearing = recogniser.listen()
+    for start in range(0, len(pcm) - FRAME_SAMPLES, FRAME_SAMPLES):
+        hearing.feed(pcm[start : start + FRAME_SAMPLES])
+    try:
+        return await hearing.finish()
+    finally:
+        hearing.abandon()
+
+
+@needs_sphinx
+async def test_words_are_recognised_also_after_one_was_dropped_and_the_process_died(tmp_path: Path) -> None:
+    pcm = spoken("What was my code word?", tmp_path)
+    recogniser = SphinxRecogniser()
+    await recogniser.warm_up()
+    try:
+        assert "what was my code word" in (await recognised(recogniser, pcm) or "")
+        dropped = recogniser.listen()
+        dropped.feed(pcm[: 48000 // 50])
+        dropped.abandon()
+        first, second = await asyncio.gather(recognised(recogniser, pcm), recognised(recogniser, pcm))
+        assert "code word" in f"{first}"
+        assert "code word" in f"{second}"
+        process = recogniser._workers[0]._process
+        assert process is not None
+        lost = asyncio.ensure_future(recogniser.listen().finish())
+        await asyncio.sleep(0)
+        os.kill(process.pid, signal.SIGKILL)
+        assert await lost is None, "a turn that nobody understood"
+        await process.wait()
+        await recognised(recogniser, pcm)  # starts it anew
+        await until(lambda: recogniser._workers[0]._process is not process)
+        await asyncio.sleep(0.2)
+        assert "code word" in f"{await recognised(recogniser, pcm)}"
+    finally:
+        await recogniser.close()
+
+
+async def test_without_words_it_is_known_that_somebody_spoke(tmp_path: Path) -> None:
+    hearing = HearsSpeechOnly().listen()
+    assert await hearing.finish() is None
+
+
+@needs_sphinx
+async def test_what_is_spoken_in_a_call_is_understood_and_remembered(tmp_path: Path) -> None:
+    with running_agent(RECOGNISER="sphinx") as agent:
+        async with calling(agent) as phone:
+            phone.speech.extend(encode(spoken("My code word is computer.", tmp_path)))
+            assert (await phone.answered()).endswith("I will remember computer.")
+            await until(lambda: phone.events("output_audio_buffer.stopped"), 20)
+            phone.speech.extend(encode(spoken("What was my code word?", tmp_path)))
+            assert (await phone.answered(2)).endswith("Your code word was computer.")
+            heard = phone.events("conversation.item.input_audio_transcription.completed")
+            assert "computer" in heard[0]["transcript"]
+            assert 1 < heard[0]["usage"]["seconds"] < 4
