@@ -50,9 +50,13 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class RelayTrain:
-    """What became of the packets: how many left, the way's time of each that came, and the rate at which they came."""
+    """What became of the packets: how many left, the way's time of each that came, and the rate at which they came.
+
+    ``first_ns`` is the time of the very first one, for which the relay has to set itself up; None if it was lost.
+    """
 
     sent: int
+    first_ns: int | None
     times_ns: tuple[int, ...]
     kbit_s: float | None
 
@@ -99,7 +103,8 @@ class _Train:
         times_ns = tuple(received[n] - self._sent_ns[n] for n in sorted(received))
         span_ns = max(received.values()) - min(received.values()) if len(received) > 1 else 0
         bits = (len(received) - 1) * self._shape.payload_bytes * 8
-        return RelayTrain(len(self._sent_ns), times_ns, bits / span_ns * NS_PER_MS if span_ns else None)
+        first_ns = times_ns[0] if 0 in received else None
+        return RelayTrain(len(self._sent_ns), first_ns, times_ns, bits / span_ns * NS_PER_MS if span_ns else None)
 
 
 async def relay_to_self(

@@ -234,6 +234,7 @@ def _tell_train(stage: Stage, way: str, train: RelayTrain) -> None:
     if times_ms:
         wf.figure(f"{way}_rtt_ms", statistics.median_low(times_ms))
         wf.figure(f"{way}_rtt_max_ms", max(times_ms))
+    wf.figure(f"{way}_first_ms", None if train.first_ns is None else ms(train.first_ns))
     wf.figure(f"{way}_kbit_s", train.kbit_s)
 
 

@@ -61,6 +61,8 @@ def nat(
         report = asyncio.run(probe_nat(parse_uri(uri), options))
     except BadInput as error:
         raise InputError(str(error)) from None
+    except socket.gaierror:
+        raise InputError(f"{uri}: the name does not resolve; check its spelling and your DNS") from None
     except (NoAnswerError, OSError) as error:
         raise RunError(f"{uri}: {error.strerror or error if isinstance(error, OSError) else error}") from None
     except KeyboardInterrupt:

@@ -108,6 +108,8 @@ def probe(
         raise InputError(str(error)) from None
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
+    if all(result.cause_id == "name" for result in results):
+        raise InputError(f"{results[0].target}: {results[0].cause}; {results[0].mend}")
     _keep(record, results)
     _tell(results, lint, longest_call_s, json_out, verbose)
     failed = any(result.outcome != "ok" for result in results)

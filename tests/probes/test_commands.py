@@ -23,6 +23,7 @@ from measures.record import Note, decode_records
 from measures.sample import Sample
 from probes.reflector import Reflector
 from tests.probes.coturn import HOST, PASSWORD, USER, Coturn, free_port
+from tests.probes.name_server import NameServer
 
 app = typer.Typer()
 app.command()(probe)
@@ -63,6 +64,12 @@ def test_probe_tells_a_failure_and_exits_99(coturn: Coturn, tmp_path: Path) -> N
     [
         ("probe", "http://a"),
         ("probe", "turn:a.example", "--username", "u"),
+        ("probe",),
+        ("probe", "--file", "/nonexistent/ice.json"),
+        ("probe", "stun:127.0.0.1:65536"),
+        ("probe", "stun:127.0.0.1", "--peer", "127.0.0.1"),
+        ("probe", "stun:127.0.0.1", "--dns", "127.0.0.1:x"),
+        ("probe", "stun:no name"),
         ("probe", "turns:127.0.0.1", "--ca-file", "/nonexistent/ca.pem"),
         ("probe", "stun:127.0.0.1", "--password-file", "/nonexistent/secret"),
         ("sample", "udp://127.0.0.1"),
@@ -75,6 +82,16 @@ def test_bad_input_is_one_line_and_exit_2(arguments: tuple[str, ...]) -> None:
     assert isinstance(error, InputError)
     assert error.exit_code == 2
     assert "\n" not in str(error)
+    assert out == ""
+
+
+def test_a_name_that_does_not_resolve_is_bad_input() -> None:
+    with NameServer() as server:
+        _, out, error = _run("probe", "stun:no-such.example", "--dns", f"127.0.0.1:{server.address.port}")
+    assert isinstance(error, InputError)
+    assert (
+        str(error) == "stun:no-such.example: the name no-such.example does not resolve; check its spelling and your DNS"
+    )
     assert out == ""
 
 

@@ -130,6 +130,19 @@ async def test_over_udp(scheme: str, rule: Rule, cause_id: str, words: str) -> N
     assert server.requests < 20
 
 
+@pytest.mark.parametrize("code", [400, 403, 420, 437, 440, 441, 442, 443, 446, 486, 500, 508, 599])
+async def test_every_code_has_its_row_in_the_table(code: int) -> None:
+    def rule(data: bytes) -> Iterable[bytes]:
+        yield _error(data, code)
+
+    async with UdpServer(rule) as server:
+        result = await _probe(f"turn:{HOST}:{server.port}")
+    assert result.cause_id == ("other-code" if code == 599 else str(code))
+    assert result.cause.startswith(str(code))
+    assert result.owner
+    assert result.mend
+
+
 async def test_a_giant_message_is_read_or_refused_but_harms_nothing() -> None:
     async with UdpServer(_giant) as server:
         (result,) = await probe_all([parse_uri(f"stun:{HOST}:{server.port}")], OPTIONS)

@@ -59,41 +59,57 @@ print(json.dumps(told))
 
 PAIRS = """
 import aioice
+from probes.nat_pairs import pairs
+
+NAMES = {"full-cone": "full cone", "restricted": "restricted cone", "port-restricted": "port-restricted cone",
+         "symmetric": "symmetric"}
 
 async def gathered(lab, n):
-    with lab.callers(f"s{n}").enter():
-        agent = aioice.Connection(ice_controlling=n % 2 == 0, stun_server=(lab.addresses.turn, 3478), use_ipv6=False)
-        await agent.gather_candidates()
-    return agent
+    for _ in range(3):
+        with lab.callers(f"s{n}").enter():
+            agent = aioice.Connection(True, stun_server=(lab.addresses.turn, 3478), use_ipv6=False)
+            await agent.gather_candidates()
+        if any(candidate.type == "srflx" for candidate in agent.local_candidates):
+            return agent
+        await agent.close()
+    raise AssertionError(f"s{n} is not answered by the STUN server")
 
-async def connects(lab, a, b):
+async def introduced(lab, a, b):
     one, two = await gathered(lab, a), await gathered(lab, b)
-    one.ice_controlling, two.ice_controlling = True, False
+    two.ice_controlling = False
     for here, there in ((one, two), (two, one)):
         there.remote_username, there.remote_password = here.local_username, here.local_password
         for candidate in here.local_candidates:
             if candidate.type == "srflx":
                 await there.add_remote_candidate(candidate)
         await there.add_remote_candidate(None)
-    yield
+    return one, two
+
+async def connects(one, two):
     try:
         async with asyncio.timeout(6):
             await asyncio.gather(one.connect(), two.connect())
-        works = True
+        return True
     except (TimeoutError, ConnectionError):
-        works = False
-    await asyncio.gather(one.close(), two.close())
-    yield works
+        return False
+    finally:
+        await asyncio.gather(one.close(), two.close())
+
+async def met(lab, meetings):
+    # gathering moves the thread into a namespace, so one at a time; then all at once
+    agents = [await introduced(lab, a, b) for a, b in meetings]
+    return await asyncio.gather(*(connects(*pair) for pair in agents))
 
 async def main(lab, kinds):
-    told = []
-    meetings = []
-    for a, b in itertools.combinations(range(len(kinds)), 2):
-        meeting = connects(lab, a, b)
-        await anext(meeting)  # gathering moves the thread into a namespace: one at a time
-        meetings.append((kinds[a], kinds[b], meeting))
-    works = await asyncio.gather(*(anext(meeting) for _, _, meeting in meetings))
-    return [[a, b, w] for (a, b, _), w in zip(meetings, works)]
+    meetings = list(itertools.combinations(range(len(kinds)), 2))
+    works = dict(zip(meetings, await met(lab, meetings)))
+    # what connects once does connect; what does not may have been a lost packet on a busy machine
+    table, again = pairs(), []
+    for a, b in meetings:
+        if not works[a, b] and table[NAMES[kinds[a]], NAMES[kinds[b]]]:
+            again.append((a, b))
+    works.update(zip(again, await met(lab, again)))
+    return [[NAMES[kinds[a]], NAMES[kinds[b]], works[a, b]] for a, b in meetings]
 
 kinds = ["full-cone", "restricted", "port-restricted", "port-restricted", "symmetric", "symmetric"]
 with lab_of(*kinds) as lab:
@@ -134,8 +150,6 @@ def test_each_nat_of_the_lab_is_told(told: tuple, kind: str, name: str) -> None:
 
 
 def test_pairs_connect_as_the_table_says(told: tuple) -> None:
-    names = {"restricted": "restricted cone", "port-restricted": "port-restricted cone", "full-cone": "full cone"}
     table = pairs()
-    said = [[a, b, table[names.get(a, a), names.get(b, b)]] for a, b, _ in told[1]]
-    assert told[1] == said
+    assert told[1] == [[a, b, table[a, b]] for a, b, _ in told[1]]
     assert {works for _, _, works in told[1]} == {True, False}

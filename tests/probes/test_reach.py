@@ -47,7 +47,8 @@ async def test_coturn_relays_to_ourselves(coturn: Coturn, options: ProbeOptions,
     figures, facts = _figures(result), result.facts or {}
     assert (figures["relay_sent"], figures["relay_received"]) == (10, 10)
     assert (figures["return_sent"], figures["return_received"]) == (10, 10)
-    assert figures["relay_rtt_ms"] > 0
+    assert 0 < figures["relay_rtt_ms"] <= figures["relay_rtt_max_ms"]
+    assert 0 < figures["relay_first_ms"] <= figures["relay_rtt_max_ms"]
     assert 40 < figures["relay_kbit_s"] < 160, "172 bytes every 20 ms are 69 kbit/s"
     assert all(figures[f"{step}_rtt_ms"] > 0 for step in ("challenge", "allocate", "permission", "channel", "refresh"))
     assert (figures["retransmissions"], figures["allocate_answered"]) == (0, 1)

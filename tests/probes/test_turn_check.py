@@ -105,6 +105,13 @@ async def test_no_relay_port_left(tmp_path: Path) -> None:
     assert [phase.name for phase in result.phases][-1] in ("allocate", "peer")
 
 
+@pytest.mark.parametrize(("option", "cause_id"), [("--no-udp-relay", "442"), ("--total-quota=1", "486")])
+async def test_refused_by_policy(tmp_path: Path, option: str, cause_id: str) -> None:
+    with Coturn(tmp_path, option) as turn:
+        result = await _probe(turn.uri(), ProbeOptions(KEEP, timeout_s=3))
+    assert result.cause_id == cause_id, result
+
+
 async def test_an_alternate_server_is_followed_and_remarked(
     coturn: Coturn, options: ProbeOptions, tmp_path: Path
 ) -> None:
