@@ -13,27 +13,24 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from calldrill import services
 from calldrill.abort import AbortWatch
+from calldrill.calls import Calls
 from calldrill.certificates import Certificates, make_certificates
 from calldrill.drill import Drill
 from calldrill.errors import CalldrillError, RunError
-from calldrill.load import Load
 from calldrill.recorder import Recorder
 from calldrill.service import Service
-from calldrill.services import AGENT_PORT, REFLECTOR_PORT, STUN_PORT, TLS_PORT, Secrets
-from calldrill.timeline import TimelineRunner
-from calldrill.watch import AgentWatch
-from loadtest.plan import CallPlan, LoadPlan, TurnPlan
+from calldrill.services import REFLECTOR_PORT, STUN_PORT, Ports, Secrets
+from calldrill.site_proof import OPEN, prove_site
 from measures.run import EXIT_COULD_NOT_RUN, EXIT_INTERRUPTED, EXIT_THRESHOLD_FAILED
 from netem.cage import prepare_inside
 from netem.errors import NetemError
 from netem.lab import Lab
-from netem.profiles import profile
+from netem.uplink import Uplink
 from reports.folder import RECORDS_FILE, read_run
 
 SERVICE_LIMIT_S = 20.0
@@ -58,41 +55,63 @@ class Conductor:
         note = self._recorder.note
         note("building the lab")
         with contextlib.ExitStack() as stack:
-            lab = stack.enter_context(Lab(self._runtime))
+            lab = stack.enter_context(Lab(self._runtime, topology=self._drill.lab.topology()))
             note(f"the lab is up: {lab.backend.name} ({lab.backend.detail})")
             at = lab.addresses
             certificates = make_certificates(self._runtime, (at.turn, at.turn_alternate), services.TURN_NAME)
             agent = self._start_services(stack, lab, certificates)
+            self._prove_sites(lab)
             self._prove(lab)
             self._probe(lab, certificates)
             lab.check()  # a router that died under a step is the reason for whatever the step saw
             self._sample(lab)
             lab.check()
-            self._call(lab, agent)
+            self._call(lab, agent, certificates)
             lab.check()
             note("taking the lab down")
 
     def _start_services(self, stack: contextlib.ExitStack, lab: Lab, certificates: Certificates) -> Service:
         logs, at = self._folder / "logs", lab.addresses
-        part = self._drill.agent
+        part, ports = self._drill.agent, Ports.of(lab.topology)
         agent = stack.enter_context(
-            services.agent_service(lab.server, at, self._secrets, part.command, logs / "agent.log")
+            services.agent_service(lab.server, at, self._secrets, part.command, logs / "agent.log", ports.agent)
         )
         coturn = stack.enter_context(services.coturn_service(
-            lab.server, at, self._secrets, certificates, self._runtime, logs / "coturn.log"
+            lab.server, at, self._secrets, certificates, self._runtime, logs / "coturn.log", ports.tls
         ))  # fmt: skip
         reflector = stack.enter_context(services.reflector_service(lab.server, at, logs / "reflector.log"))
-        coturn.wait_for_tcp(at.turn, TLS_PORT, SERVICE_LIMIT_S)
-        agent.wait_for_tcp(at.agent, AGENT_PORT, part.ready_timeout_s)
+        coturn.wait_for_tcp(at.turn, ports.tls, SERVICE_LIMIT_S)
+        agent.wait_for_tcp(at.agent, ports.agent, part.ready_timeout_s)
         reflector.wait_for_word("ready", SERVICE_LIMIT_S)
         self._recorder.note("the agent, coturn and the reflector are up")
         return agent
 
+    def _prove_sites(self, lab: Lab) -> None:
+        """NATs and firewalls, each access in its turn, while no path is impaired yet."""
+        for uplink in lab.links:
+            site = uplink.site.name
+            if lab.in_use(site) is not uplink:
+                self._go_to(lab, uplink)
+            proof = prove_site(lab, uplink, STUN_PORT)
+            self._recorder.add(proof)
+            words = f"site {site}, {uplink.access.name}: NAT {proof.nat}, firewall {proof.firewall}"
+            odd = "; ".join(f"{row.name}: {row.observed}, not {row.asked}" for row in proof.checks if not row.passed)
+            self._recorder.note(f"{words}: {f'NOT so: {odd}' if odd else 'proved'}", "error" if odd else "info")
+        for uplink in lab.links:
+            if uplink.position == 0 and lab.in_use(uplink.site.name) is not uplink:
+                self._go_to(lab, uplink)
+
+    def _go_to(self, lab: Lab, uplink: Uplink) -> None:
+        lab.handover_begin(uplink.site.name)
+        lab.handover_end(uplink.access.name, uplink.site.name)
+
     def _prove(self, lab: Lab) -> None:
-        proof = lab.prove(profile(self._drill.lab.profile))
-        self._recorder.add(proof)
-        verdict = "bites as asked" if proof.passed else "does NOT do what was asked"
-        self._recorder.note(f"profile {proof.profile.name} {verdict}", "info" if proof.passed else "error")
+        for uplink in lab.links:
+            proof = lab.prove(uplink.access.profile, uplink)
+            self._recorder.add(proof)
+            verdict = "bites as asked" if proof.passed else "does NOT do what was asked"
+            place = f" ({proof.site})" if proof.site else ""
+            self._recorder.note(f"profile {proof.profile.name}{place} {verdict}", "info" if proof.passed else "error")
 
     def _probe(self, lab: Lab, certificates: Certificates) -> None:
         if not self._drill.probe.enabled:
@@ -112,12 +131,15 @@ class Conductor:
             f"stun:{host}:{STUN_PORT}",
             f"turn:{host}:{STUN_PORT}?transport=udp",
             f"turn:{host}:{STUN_PORT}?transport=tcp",
-            f"turns:{host}:{TLS_PORT}?transport=tcp",
+            f"turns:{host}:{Ports.of(lab.topology).tls}?transport=tcp",
         ]
 
     def _sample(self, lab: Lab) -> None:
         part = self._drill.sampler
         if part.duration_s == 0:
+            return
+        if not OPEN[lab.in_use().access.firewall][0]:
+            self._recorder.note("the path was not sampled: the firewall lets no UDP pass")
             return
         command = [
             "sample", f"stamp://{lab.addresses.agent}:{REFLECTOR_PORT}", "--duration", str(part.duration_s),
@@ -147,61 +169,12 @@ class Conductor:
         if code not in (0, 3, 99):  # 3 and 99 are findings, and the judge will see them
             raise RunError(f"calldrill {arguments[0]} ended with code {code} (see {log.name})")
 
-    def _call(self, lab: Lab, agent: Service) -> None:
-        callers = self._drill.callers
-        if callers.calls == 0:
-            return
-        secrets = {
-            "CALLDRILL_API_KEY": self._secrets.api_key,
-            "CALLDRILL_TURN_USERNAME": self._secrets.turn_username,
-            "CALLDRILL_TURN_PASSWORD": self._secrets.turn_password,
-            "CALLDRILL_CALLER_ADDRESSES": lab.addresses.caller,
-        }
-        url = f"http://{lab.addresses.agent}:{AGENT_PORT}"
-        load = Load(lab.caller, self._plan(lab, url), secrets, self._runtime, self._folder / "logs" / "locust.log")
-        timeline = TimelineRunner(lab, self._drill.actions(), self._on_network)
-        with self._watch(agent, url, lab), load, timeline:
-            if not load.follow(lambda event: self._on_load(event, timeline), self._abort.failed):
-                self._recorder.note(f"stopped: {self._abort.reason}", "warning")
-        agent.check()
-        if timeline.failed is not None:
-            raise timeline.failed
-
-    def _watch(self, agent: Service, url: str, lab: Lab) -> AgentWatch:
-        told = self._drill.agent.metrics
-        pid = None if told else agent.pid
-        return AgentWatch(told or f"{url}/metrics", self._recorder.add, pid, lab.server)
-
-    def _plan(self, lab: Lab, url: str) -> LoadPlan:
-        callers = self._drill.callers
-        server = (lab.addresses.turn, STUN_PORT)
-        call = CallPlan(
-            target=url,
-            turns=tuple(TurnPlan(turn.at_s, turn.say) for turn in callers.turns),
-            policy=callers.policy,
-            profile=self._drill.lab.profile,
-            stun=server,
-            turn=server,
-            prime_messages=callers.prime_messages,
-            turn_limit_s=callers.turn_limit_s,
-            call_limit_s=callers.call_limit_s,
-            telemetry_url="" if self._drill.agent.command else f"{url}/api/telemetry",
-        )
-        return LoadPlan(call, callers.schedule(), str(self._recorder.path))
-
-    def _on_load(self, event: dict[str, Any], timeline: TimelineRunner) -> None:
-        if event["event"] == "first-due":
-            timeline.start(event["due_ns"])
-            self._recorder.note(f"{self._drill.callers.calls} calls, due within {self._drill.callers.length_s:g} s")
-        elif event["event"] == "ended":
-            self._recorder.note(f"{event['id']} {event['outcome']}")
-        elif event["event"] == "fault":
-            self._recorder.note(event["text"], "error", "locust")
-
-    def _on_network(self, event: Any) -> None:  # noqa: ANN401
-        self._recorder.add(event)
-        stage = "" if event.stage == "point" else f" {event.stage}s"
-        self._recorder.note(f"network: {event.name}{stage} ({event.detail})")
+    def _call(self, lab: Lab, agent: Service, certificates: Certificates) -> None:
+        if self._drill.callers.calls:
+            Calls(
+                self._drill, lab, self._secrets, certificates.authority, self._folder, self._runtime, self._recorder,
+                self._abort,
+            ).place(agent)  # fmt: skip
 
 
 def main(folder: Path) -> int:

@@ -5,7 +5,6 @@ What a type cannot say (a clip that exists, a threshold that parses, an outage t
 begins) is checked after, still before anything is built.
 """
 
-import itertools
 import tomllib
 from importlib import resources
 from pathlib import Path
@@ -15,14 +14,15 @@ from urllib.parse import urlsplit
 import msgspec
 
 from calldrill.errors import InputError
+from calldrill.lab_part import AccessPart, LabPart, SitePart, lab_trouble
+from calldrill.timeline_part import ActionPart, AfterPart, timeline_trouble
 from loadtest.arrivals import SHAPES, Arrivals, Constant, Ramp, Soak, Spike, Steps, length_s, planned_calls
 from loadtest.conversation import SPEECH
 from measures.network import ActionKind, NetworkAction
 from measures.policy import POLICIES
 from measures.preset import PRESETS
 from measures.threshold import ThresholdError, parse_threshold
-from netem.errors import NetemError
-from netem.profiles import profile
+from netem.site import Family, FirewallKind, NatKind
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
@@ -35,26 +35,6 @@ class About(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
     description: str = ""
-
-
-class LabPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``[lab]``: the profile of the path between the callers' site and the server's."""
-
-    profile: str = "4g-good"
-
-
-class ActionPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``[[timeline]]``: what happens to the network, in seconds after the first call was due."""
-
-    at_s: NotNegative
-    kind: ActionKind
-    duration_s: Positive | None = None
-    profile: str | None = None
-
-    @property
-    def end_s(self) -> float:
-        """When it is over."""
-        return self.at_s + (self.duration_s or 0.0)
 
 
 class ProbePart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -143,7 +123,7 @@ class Drill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def actions(self) -> tuple[NetworkAction, ...]:
         """The timeline as the lab takes it, in order."""
         ordered = sorted(self.timeline, key=lambda part: part.at_s)
-        return tuple(NetworkAction(part.at_s, part.kind, part.duration_s, part.profile) for part in ordered)
+        return tuple(part.action() for part in ordered)
 
     def resolved(self) -> dict[str, Any]:
         """The drill as plain data, for ``run.json``."""
@@ -152,11 +132,15 @@ class Drill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 ARRIVALS: dict[str, type[msgspec.Struct]] = dict(zip(SHAPES, (Constant, Ramp, Steps, Spike, Soak), strict=True))
+CHOICES: dict[str, Any] = {"kind": ActionKind, "nat": NatKind, "firewall": FirewallKind, "family": Family}
 TABLES: dict[str, type[msgspec.Struct]] = {
     "drill": About,
     "lab": LabPart,
+    "accesses": AccessPart,
+    "sites": SitePart,
     "agent": AgentPart,
     "timeline": ActionPart,
+    "after": AfterPart,
     "probe": ProbePart,
     "sampler": SamplerPart,
     "callers": CallersPart,
@@ -200,7 +184,7 @@ def parse_drill(content: bytes, where: str) -> Drill:
         raise InputError(f"{where}: {_said_plainly(str(error), data)}") from None
     trouble = _arrivals_trouble(data["callers"]) if drill.callers.arrivals is not None else None
     drill = _counted(drill)
-    trouble = trouble or _trouble(drill)
+    trouble = trouble or lab_trouble(drill.lab, data.get("lab", {})) or _trouble(drill)
     if trouble:
         raise InputError(f"{where}: {trouble}")
     return _with_presets(drill)
@@ -242,8 +226,8 @@ def _said_plainly(message: str, data: dict[str, Any]) -> str:
         "Object missing required field", "missing"
     )
     text = text.replace("`", "'").replace("Expected", "expected")
-    if place.endswith(".kind"):
-        text += f"; known: {', '.join(get_args(ActionKind))}"
+    if known := CHOICES.get(place.rpartition(".")[2]):
+        text += f"; known: {', '.join(get_args(known))}"
     if "unknown key" in text:
         text += _known_keys(place, data)
     if place.endswith(".shape"):
@@ -263,20 +247,11 @@ def _known_keys(place: str, data: dict[str, Any]) -> str:
 def _trouble(drill: Drill) -> str | None:
     """What the types could not see; None when all is well."""
     return (
-        _profile_trouble("lab.profile", drill.lab.profile)
-        or _metrics_trouble(drill.agent.metrics)
-        or _timeline_trouble(drill.timeline)
-        or _callers_trouble(drill.callers)
+        _metrics_trouble(drill.agent.metrics)
+        or timeline_trouble(drill.timeline, drill.lab.topology())
+        or _callers_trouble(drill.callers, len(drill.lab.sites))
         or _checks_trouble(drill.presets, drill.checks)
     )
-
-
-def _profile_trouble(where: str, name: str) -> str | None:
-    try:
-        profile(name)
-    except (NetemError, KeyError) as error:
-        return f"{where}: {error.args[0]}"
-    return None
 
 
 def _metrics_trouble(address: str) -> str | None:
@@ -291,31 +266,14 @@ def _metrics_trouble(address: str) -> str | None:
     return None if usable else f"agent.metrics: {address!r} is no address; give http://host:port/metrics"
 
 
-def _timeline_trouble(parts: tuple[ActionPart, ...]) -> str | None:
-    for index, part in enumerate(parts):
-        where = f"timeline[{index}]"
-        if part.kind == "outage" and part.duration_s is None:
-            return f"{where}: an outage needs duration_s"
-        if part.kind != "outage" and part.duration_s is not None:
-            return f"{where}: duration_s goes with an outage only, not with {part.kind!r}"
-        if (part.kind == "profile") != (part.profile is not None):
-            return f"{where}: the key profile goes with kind 'profile', and only with it"
-        if part.profile is not None and (trouble := _profile_trouble(f"{where}.profile", part.profile)):
-            return trouble
-    ordered = sorted(parts, key=lambda part: part.at_s)
-    for earlier, later in itertools.pairwise(ordered):
-        if later.at_s < earlier.end_s:
-            ends = f"{earlier.kind!r} ends at {earlier.end_s:g} s"
-            return f"timeline: {later.kind!r} at {later.at_s:g} s begins before {ends}"
-    return None
-
-
 def _arrivals_trouble(callers: dict[str, Any]) -> str | None:
     twice = [key for key in ("calls", "every_s") if key in callers]
     return f"callers.{twice[0]}: does not go with arrivals, which says it already" if twice else None
 
 
-def _callers_trouble(callers: CallersPart) -> str | None:
+def _callers_trouble(callers: CallersPart, sites: int) -> str | None:
+    if callers.arrivals is not None and sites > 1:
+        return "callers.arrivals: goes with one site; with several, calls and every_s deal the calls to them in turn"
     if callers.calls > MAX_CALLS:
         return f"callers.arrivals: comes to {callers.calls} calls; at most {MAX_CALLS} can be made"
     if callers.policy not in POLICIES:

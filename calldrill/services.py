@@ -10,13 +10,28 @@ from calldrill.certificates import Certificates
 from calldrill.service import Service
 from netem.commands import find
 from netem.namespace import Namespace
+from netem.site import Topology
 from netem.topology import Addresses
 
 AGENT_PORT = 8080
 STUN_PORT, TLS_PORT = 3478, 5349
+HTTPS_PORT = 443
 REFLECTOR_PORT = 8620
 REALM = "drill.example"
 TURN_NAME = "turn.drill.example"
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where the agent and TURN over TLS listen: where callers behind the site's firewalls can reach them."""
+
+    agent: int = AGENT_PORT
+    tls: int = TLS_PORT
+
+    @classmethod
+    def of(cls, topology: Topology) -> "Ports":
+        """The usual ones, or 443 where only that may leave."""
+        return cls(HTTPS_PORT, HTTPS_PORT) if topology.only_443 else cls()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +54,14 @@ def base_environment() -> dict[str, str]:
     return {name: os.environ[name] for name in kept if name in os.environ}
 
 
-def agent_service(namespace: Namespace, at: Addresses, keys: Secrets, command: tuple[str, ...], log: Path) -> Service:
+def agent_service(
+    namespace: Namespace, at: Addresses, keys: Secrets, command: tuple[str, ...], log: Path, port: int = AGENT_PORT
+) -> Service:
     """The agent under test on its own address: the embedded one, or whatever ``command`` starts."""
     env = {
         **base_environment(),
         "CALLDRILL_AGENT_HOST": at.agent,
-        "CALLDRILL_AGENT_PORT": str(AGENT_PORT),
+        "CALLDRILL_AGENT_PORT": str(port),
         "CALLDRILL_AGENT_API_KEY": keys.api_key,
         "CALLDRILL_AGENT_RECOGNISER": "none",  # the cores are for the calls; a drill's turns are counted, not read
     }
@@ -58,22 +75,23 @@ def reflector_service(namespace: Namespace, at: Addresses, log: Path) -> Service
 
 
 def coturn_service(
-    namespace: Namespace, at: Addresses, keys: Secrets, certificates: Certificates, runtime: Path, log: Path
-) -> Service:
+    namespace: Namespace, at: Addresses, keys: Secrets, certificates: Certificates, runtime: Path, log: Path,
+    tls_port: int = TLS_PORT,
+) -> Service:  # fmt: skip
     """coturn on two addresses, by UDP, TCP and TLS, with long-term credentials."""
     config = runtime / "turnserver.conf"
     config.touch(mode=0o600)
-    config.write_text("\n".join(_coturn_lines(at, keys, certificates, runtime)) + "\n")
+    config.write_text("\n".join(_coturn_lines(at, keys, certificates, runtime, tls_port)) + "\n")
     return Service("coturn", namespace, [find("turnserver"), "-c", str(config)], base_environment(), log)
 
 
-def _coturn_lines(at: Addresses, keys: Secrets, certificates: Certificates, runtime: Path) -> list[str]:
+def _coturn_lines(at: Addresses, keys: Secrets, certificates: Certificates, runtime: Path, tls_port: int) -> list[str]:
     return [
         f"listening-ip={at.turn}",
         f"listening-ip={at.turn_alternate}",
         f"relay-ip={at.turn}",
         f"listening-port={STUN_PORT}",
-        f"tls-listening-port={TLS_PORT}",
+        f"tls-listening-port={tls_port}",
         f"realm={REALM}",
         "lt-cred-mech",
         f"user={keys.turn_username}:{keys.turn_password}",

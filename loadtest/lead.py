@@ -32,9 +32,9 @@ class Slot:
     due_ns: int
 
 
-def share(due_ns: Sequence[int], position: int, of: int, test: int = 1) -> list[Slot]:
+def share(due_ns: Sequence[int], position: int, of: int, test: int = 1, prefix: str = "call") -> list[Slot]:
     """The calls of worker ``position`` (from 0) among ``of``. A second test in one process gets ids of its own."""
-    prefix = "call" if test == 1 else f"test-{test}-call"
+    prefix = prefix if test == 1 else f"test-{test}-{prefix}"
     return [Slot(f"{prefix}-{index + 1}", due_ns[index]) for index in range(position, len(due_ns), of)]
 
 
@@ -126,7 +126,7 @@ class Lead:
         due = due_times(first_ns, self._plan.arrivals)
         self._deadline_ns = max(due, default=first_ns) + round(self._plan.call.call_limit_s * 1e9) + END_MARGIN_NS
         self._owed = {
-            worker: {slot.call_id for slot in share(due, position, len(team), self._test)}
+            worker: {slot.call_id for slot in share(due, position, len(team), self._test, self._plan.prefix)}
             for position, worker in enumerate(team)
         }
         self._outlets.status({"event": "first-due", "due_ns": first_ns, "workers": len(team)})

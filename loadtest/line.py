@@ -93,11 +93,15 @@ class Line:
 
     def _config(self) -> PeerConfig:
         plan, credentials = self._plan, self._credentials
-        turn = None
-        if plan.turn is not None:
-            turn = TurnServer(plan.turn[0], plan.turn[1], credentials.turn_username, credentials.turn_password)
+        turn = tuple(
+            TurnServer(
+                at.host, at.port, credentials.turn_username, credentials.turn_password,
+                transport="udp" if at.transport == "udp" else "tcp", tls=at.transport == "tls", ca_file=plan.turn_ca,
+            )
+            for at in plan.turn
+        )  # fmt: skip
         return PeerConfig(
-            ice=IceConfig(stun=plan.stun, turn=turn, addresses=credentials.addresses, gather_timeout_s=3),
+            ice=IceConfig(stun=plan.stun, servers=turn, addresses=credentials.addresses, gather_timeout_s=3),
             patience=Patience(disconnected_after_s=plan.disconnected_after_s),
         )
 

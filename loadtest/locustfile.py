@@ -61,7 +61,7 @@ class Work:
         if self.began.is_set():
             return
         due = due_times(place["first_due_ns"], self._plan.arrivals)
-        self._slots = share(due, place["position"], place["of"], place["test"])
+        self._slots = share(due, place["position"], place["of"], place["test"], self._plan.prefix)
         self._over = {slot.call_id: Event() for slot in self._slots}
         now_ns = time.monotonic_ns()
         self._late = sum(slot.due_ns < now_ns for slot in self._slots)

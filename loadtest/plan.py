@@ -27,16 +27,32 @@ class TurnPlan:
     over_after_ms: int = 500
 
 
+TurnTransport = Literal["udp", "tcp", "tls"]
+
+
+@dataclass(frozen=True, slots=True)
+class TurnAddress:
+    """Where a TURN server listens, and how it is spoken to."""
+
+    host: str
+    port: int
+    transport: TurnTransport = "udp"
+
+
 @dataclass(frozen=True, slots=True)
 class CallPlan:
-    """One kind of call. Times in seconds; credentials come from the environment, never from here."""
+    """One kind of call. Times in seconds; credentials come from the environment, never from here.
+
+    The TURN servers are tried in order. ``turn_ca`` is a file of authorities to believe instead of the system's.
+    """
 
     target: str
     turns: tuple[TurnPlan, ...]
     policy: str = "widget"
     profile: str = ""
     stun: tuple[str, int] | None = None
-    turn: tuple[str, int] | None = None
+    turn: tuple[TurnAddress, ...] = ()
+    turn_ca: str = ""
     prime_messages: int = 0
     turn_limit_s: float = 8.0
     repeats_max: int = 2
@@ -51,11 +67,12 @@ class CallPlan:
 
 @dataclass(frozen=True, slots=True)
 class LoadPlan:
-    """What each call does, when the calls are due, and where the records go."""
+    """What each call does, when the calls are due, and where the records go. Calls are named ``prefix-1`` and on."""
 
     call: CallPlan
     arrivals: Arrivals
     samples_path: str
+    prefix: str = "call"
 
 
 def encode_plan(plan: LoadPlan) -> bytes:

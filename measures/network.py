@@ -171,3 +171,27 @@ class LabProof:
     passed: bool
     notes: tuple[str, ...] = field(default=())
     site: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteCheck:
+    """One thing about a NAT or a firewall: what was asked for, what was observed."""
+
+    name: str
+    asked: str
+    observed: str
+    passed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SiteProof:
+    """Evidence that a site's NAT and firewall are what was asked for, found out from the caller's place."""
+
+    site: str
+    access: str
+    nat: str
+    firewall: str
+    family: str
+    checks: tuple[SiteCheck, ...]
+    passed: bool
+    notes: tuple[str, ...] = field(default=())

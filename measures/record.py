@@ -12,7 +12,7 @@ import msgspec
 from measures.call import Call, CallEvent, CallQuality
 from measures.capacity import Step
 from measures.host import MemorySample, SelfCheck
-from measures.network import LabProof, NetworkEvent
+from measures.network import LabProof, NetworkEvent, SiteProof
 from measures.probe import ProbeResult
 from measures.sample import Sample
 
@@ -36,6 +36,7 @@ Record = (
     | MemorySample
     | SelfCheck
     | LabProof
+    | SiteProof
     | NetworkEvent
     | Note
     | Step
@@ -50,6 +51,7 @@ KINDS: dict[str, type] = {
     "memory": MemorySample,
     "selfcheck": SelfCheck,
     "proof": LabProof,
+    "site-proof": SiteProof,
     "network": NetworkEvent,
     "note": Note,
     "step": Step,

@@ -11,7 +11,7 @@ from measures.capacity import Capacity
 from measures.clock import Instant
 from measures.distribution import Distribution
 from measures.host import Host, SelfCheck
-from measures.network import LabProof
+from measures.network import LabProof, SiteProof
 from measures.probe import ProbeResult
 from measures.verdict import Verdict
 
@@ -49,6 +49,7 @@ class Run:
     selfcheck: tuple[SelfCheck, ...] = ()
     capacity: Capacity | None = None
     notes: tuple[str, ...] = field(default=())
+    sites: tuple[SiteProof, ...] = ()
 
 
 _UNFINISHED: dict[Status, str] = {

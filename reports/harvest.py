@@ -15,7 +15,7 @@ from measures.call import Call, CallEvent, CallQuality, Recovery
 from measures.capacity import Step
 from measures.clock import NS_PER_S
 from measures.host import MemorySample, SelfCheck
-from measures.network import LabProof, NetworkEvent
+from measures.network import LabProof, NetworkEvent, SiteProof
 from measures.probe import ProbeResult
 from measures.record import BadLine, Note, Record
 from measures.run import Run
@@ -86,6 +86,7 @@ class Harvest:
     memory: tuple[MemorySample, ...] = ()
     network: tuple[NetworkEvent, ...] = ()
     proofs: tuple[LabProof, ...] = ()
+    sites: tuple[SiteProof, ...] = ()
     selfchecks: tuple[SelfCheck, ...] = ()
     notes: tuple[Note, ...] = ()
     steps: tuple[Step, ...] = ()
@@ -148,6 +149,7 @@ def harvest_of(
         memory=sheaf(MemorySample, "at_ns"),
         network=sheaf(NetworkEvent, "commanded_ns"),
         proofs=sheaf(LabProof),
+        sites=sheaf(SiteProof),
         selfchecks=sheaf(SelfCheck, "source"),
         notes=sheaf(Note, "at_ns"),
         steps=sheaf(Step, "callers", "index"),

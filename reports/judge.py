@@ -37,6 +37,7 @@ def judge_run(run: Run, harvest: Harvest, seen: Mapping[str, Observations] | Non
         outcome=outcome,
         reason=reason,
         proofs=harvest.proofs,
+        sites=harvest.sites,
         results=harvest.probes,
         distributions=_distributions(seen),
         verdicts=verdicts,

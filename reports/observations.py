@@ -295,5 +295,7 @@ _OBSERVERS: dict[str, Callable[[Harvest], Observations]] = {
     "agent_memory_kept_per_call": lambda h: Observations(estimate=memory_fit.kept_by_call(h)),
     "agent_hours_to_limit": lambda h: Observations(estimate=memory_fit.hours_to_limit(h)),
     "history_messages": _history,
-    "impairment_unproven": lambda h: counter(not proof.passed for proof in h.proofs),
+    "impairment_unproven": lambda h: counter(
+        [not proof.passed for proof in h.proofs] + [not proof.passed for proof in h.sites]
+    ),
 }

@@ -65,6 +65,7 @@ def context(run: Run, harvest: Harvest) -> dict[str, Any]:
         "pictures": {name: (drawn, Markup(drawn.svg)) for name, drawn in pictures(run, harvest).items()},  # noqa: S704
         "ramp": ramp_view(run.capacity),
         "proofs": [proof_view(proof) for proof in run.proofs],
+        "sites": run.sites,
         "servers": matrix(run.results),
         "probes": [probe_view(probe) for probe in run.results],
         "streams": stream_rows(harvest),

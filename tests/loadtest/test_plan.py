@@ -4,7 +4,7 @@ import pytest
 
 from loadtest.arrivals import Constant, Spike
 from loadtest.caller import combined
-from loadtest.plan import CallPlan, LoadPlan, TurnPlan, decode_plan, encode_plan
+from loadtest.plan import CallPlan, LoadPlan, TurnAddress, TurnPlan, decode_plan, encode_plan
 from loadtest.selfcheck import check
 from measures.call import RtpStats
 from rtc.frame_clock import FrameClock
@@ -14,7 +14,8 @@ MS = 1_000_000
 
 @pytest.mark.parametrize("arrivals", [Constant(5, 0.5), Spike(1, 5, 2, 2, 2)])
 def test_a_plan_comes_back_as_it_went(arrivals) -> None:
-    plan = LoadPlan(CallPlan("http://a", (TurnPlan(1, "order"),), stun=("s", 1), turn=("t", 2)), arrivals, "f")
+    call = CallPlan("http://a", (TurnPlan(1, "order"),), stun=("s", 1), turn=(TurnAddress("t", 2, "tls"),))
+    plan = LoadPlan(call, arrivals, "f")
     assert decode_plan(encode_plan(plan)) == plan
 
 

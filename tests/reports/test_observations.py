@@ -141,7 +141,7 @@ def counted(raw: Raw, name: str) -> tuple[int, int, int]:
     elif name == "probes_failed":
         results = [probe["outcome"] != "ok" for probe in raw.of("probe")]
     else:
-        results = [not proof["passed"] for proof in raw.of("proof")]
+        results = [not proof["passed"] for proof in (*raw.of("proof"), *raw.of("site-proof"))]
     return sum(results), len(results), 0
 
 

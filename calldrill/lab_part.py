@@ -1,0 +1,88 @@
+"""``[lab]`` in a drill file: the callers' sites, as a `netem.site.Topology`.
+
+The usual lab is one site with one access, and its keys stand in ``[lab]`` itself. ``[[lab.accesses]]`` are further
+ways to the internet of that site, for handovers; ``[[lab.sites]]`` are several sites instead, each with the same keys.
+"""
+
+from typing import Any
+
+import msgspec
+
+from netem.errors import NetemError
+from netem.profiles import profile
+from netem.site import Access, Family, FirewallKind, NatKind, Site, Topology
+
+
+class AccessPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """``[[lab.accesses]]``: a further way to the internet, for a handover. Not in use at the start."""
+
+    name: str
+    profile: str = "4g-good"
+    nat: NatKind = "port-restricted"
+    hairpin: bool = False
+    firewall: FirewallKind = "none"
+
+
+class PlacePart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a site is: the first access by its keys, further ones in a list."""
+
+    access: str = "home"
+    profile: str = "4g-good"
+    nat: NatKind = "port-restricted"
+    hairpin: bool = False
+    firewall: FirewallKind = "none"
+    family: Family = "ipv4"
+    accesses: tuple[AccessPart, ...] = ()
+
+    def site(self, name: str) -> Site:
+        """As the lab takes it. Raises `NetemError` for a profile that is not there."""
+        first = AccessPart(
+            name=self.access, profile=self.profile, nat=self.nat, hairpin=self.hairpin, firewall=self.firewall
+        )
+        accesses = tuple(
+            Access(part.name, profile(part.profile), part.nat, part.hairpin, part.firewall)
+            for part in (first, *self.accesses)
+        )
+        return Site(name, accesses, self.family)
+
+
+class SitePart(PlacePart, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """``[[lab.sites]]``: one of several sites. The calls are dealt to them in turn."""
+
+    name: str
+
+
+class LabPart(PlacePart, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """``[lab]``: where the callers are, and what is between them and the server."""
+
+    sites: tuple[SitePart, ...] = ()
+
+    def topology(self) -> Topology:
+        """As the lab takes it. Raises `NetemError`."""
+        if not self.sites:
+            return Topology((self.site("caller"),))
+        return Topology(tuple(part.site(part.name) for part in self.sites))
+
+
+def lab_trouble(lab: LabPart, written: dict[str, Any]) -> str | None:
+    """What the types cannot see of ``[lab]``, which was ``written`` like this; None when all is well."""
+    beside = sorted(set(written) - {"sites"})
+    if lab.sites and beside:
+        return f"lab.{beside[0]}: does not go beside lab.sites; say it in each site"
+    places = [("lab", lab)] if not lab.sites else [(f"lab.sites[{n}]", part) for n, part in enumerate(lab.sites)]
+    for where, place in places:
+        for key, name in _profiles(where, place):
+            try:
+                profile(name)
+            except NetemError as error:
+                return f"{key}: {error}"
+    try:
+        lab.topology()
+    except NetemError as error:
+        return f"lab: {error}"
+    return None
+
+
+def _profiles(where: str, place: PlacePart) -> list[tuple[str, str]]:
+    further = [(f"{where}.accesses[{n}].profile", part.profile) for n, part in enumerate(place.accesses)]
+    return [(f"{where}.profile", place.profile), *further]
