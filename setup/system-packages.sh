@@ -36,6 +36,13 @@ if [ "${1:-}" = test ]; then
     want stund stun-server
     want janus janus
     want socat socat
+    # GStreamer's webrtcbin under the system's own Python
+    gst="import gi; gi.require_version('Gst', '1.0'); gi.require_version('GstWebRTC', '1.0')
+from gi.repository import Gst, GstWebRTC
+Gst.init(None)
+raise SystemExit(not all(map(Gst.ElementFactory.find, ('webrtcbin', 'nicesrc', 'srtpenc', 'opusenc', 'level'))))"
+    /usr/bin/python3 -c "$gst" >/dev/null 2>&1 ||
+        need="$need python3-gi gir1.2-gst-plugins-bad-1.0 gstreamer1.0-plugins-bad gstreamer1.0-plugins-good gstreamer1.0-nice"
     want tinyproxy tinyproxy
 fi
 

@@ -1,7 +1,12 @@
-"""Calls one after another leave the process as it was: memory, tasks, sockets, threads."""
+"""Calls one after another leave the process as it was: memory, tasks, sockets, threads.
+
+By default as many as a CI run can bear; ``CALLDRILL_TEST_LEAK_CALLS=1000`` makes it the thousand.
+"""
 
 import asyncio
 import gc
+import os
+import sys
 import threading
 
 import psutil
@@ -9,9 +14,10 @@ import pytest
 
 from rtc.frame_clock import FrameClock
 from tests.agent.server import running_agent
+from tests.conftest import PATIENCE
 from tests.loadtest.placing import make_caller
 
-CALLS = 200
+CALLS = int(os.environ.get("CALLDRILL_TEST_LEAK_CALLS", "150"))
 WARM_UP = 30
 
 
@@ -22,8 +28,8 @@ async def place(url: str, clock: FrameClock) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
-async def test_two_hundred_calls_leave_nothing_behind() -> None:
+@pytest.mark.timeout((100 + CALLS) * PATIENCE)
+async def test_calls_leave_nothing_behind() -> None:
     process = psutil.Process()
 
     def held() -> tuple[int, int, int]:
@@ -40,5 +46,7 @@ async def test_two_hundred_calls_leave_nothing_behind() -> None:
         gc.collect()
         after, memory_after = held(), process.memory_info().rss
     clock.stop()
+    growth_pct = 100 * (memory_after / memory_before - 1)
+    sys.stdout.write(f"{CALLS} calls: memory {growth_pct:+.2f} %; tasks, descriptors, threads {after}\n")
     assert after == before
-    assert memory_after == pytest.approx(memory_before, rel=0.05)
+    assert abs(growth_pct) <= 5, f"{memory_before} bytes became {memory_after}"
