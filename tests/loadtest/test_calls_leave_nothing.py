@@ -18,7 +18,7 @@ from tests.conftest import PATIENCE
 from tests.loadtest.placing import make_caller
 
 CALLS = int(os.environ.get("CALLDRILL_TEST_LEAK_CALLS", "150"))
-WARM_UP = 30
+WARM_UP = 100  # the allocator has its steady size after about so many
 
 
 async def place(url: str, clock: FrameClock) -> None:
