@@ -12,6 +12,17 @@ from agent.stages import StageError
 
 FIRST_WORD_LIMIT_S = 20.0
 SAID_MAX_CHARS = 200
+FAILURES: dict[str, tuple[str, str]] = {
+    "model_rate_limited": ("rate_limit_error", "The service has had too many requests (429)."),
+    "model_overloaded": ("server_error", "The service has too much to do (503, 529)."),
+    "model_failed": ("server_error", "The service answered with another error."),
+    "model_unauthorised": ("server_error", "The service refused the agent's key (401, 403)."),
+    "model_timed_out": ("server_error", "The service did not answer in time."),
+    "model_unreachable": ("server_error", "No connection to the service could be made."),
+    "model_disconnected": ("server_error", "The service broke off in the middle."),
+    "voice_unavailable": ("server_error", "The built-in voice is not installed."),
+    "voice_failed": ("server_error", "The built-in voice could not say it."),
+}
 NEVER_CONNECTED = frozenset({"ConnectError", "ConnectTimeout", "ConnectionRefusedError", "gaierror"})
 NOT_UNDERSTOOD = "(The caller said something that could not be understood.)"
 MANNER = (
@@ -40,16 +51,19 @@ def dialogue(session: Session) -> list[tuple[str, str]]:
     return turns or [("user", "(The caller is on the line. Greet them.)")]
 
 
+def _failure(code: str, message: str) -> StageError:
+    return StageError(code, message, type=FAILURES[code][0])
+
+
 def refused(service: str, status: int, said: str, headers: Mapping[str, str] | None = None) -> StageError:
     """A service's answer with an error status, as the caller's error."""
     if status in (401, 403):
-        return StageError("model_unauthorised", f"{service} refused the agent's key ({status})")
+        return _failure("model_unauthorised", f"{service} refused the agent's key ({status})")
     told = f"{service} answered {status}: {said[:SAID_MAX_CHARS]}"
     if status == 429:
         after = (headers or {}).get("retry-after")
-        wait = f"; try again in {after[:20]} s" if after else ""
-        return StageError("model_rate_limited", told + wait, type="rate_limit_error")
-    return StageError("model_overloaded" if status in (503, 529) else "model_failed", told)
+        return _failure("model_rate_limited", told + (f"; try again in {after[:20]} s" if after else ""))
+    return _failure("model_overloaded" if status in (503, 529) else "model_failed", told)
 
 
 def failed(service: str, error: Exception) -> StageError:
@@ -60,10 +74,10 @@ def failed(service: str, error: Exception) -> StageError:
         return refused(service, status, _said(error), getattr(response, "headers", None))
     name = type(error).__name__
     if "timeout" in name.lower():
-        return StageError("model_timed_out", f"{service} did not answer in time")
+        return _failure("model_timed_out", f"{service} did not answer in time")
     if any(type(one).__name__ in NEVER_CONNECTED for one in _chain(error)):
-        return StageError("model_unreachable", f"{service} cannot be reached")
-    return StageError("model_disconnected", f"{service} broke off: {name}")
+        return _failure("model_unreachable", f"{service} cannot be reached")
+    return _failure("model_disconnected", f"{service} broke off: {name}")
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -84,4 +98,4 @@ def _said(error: Exception) -> str:
 
 def broke_off(service: str) -> StageError:
     """A stream that ended before its end."""
-    return StageError("model_disconnected", f"{service} broke off in the middle of the answer")
+    return _failure("model_disconnected", f"{service} broke off in the middle of the answer")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from agent import models, protocol, settings
+from agent import brain, client_events, events, faults, models, protocol, services, settings
 from calldrill.cli import COMMANDS
 from calldrill.drill import built_in_drills, load_drill
 from loadtest import adaptation, life
@@ -256,6 +256,43 @@ def _serving(stage: str) -> list[str]:
     return [name for name, service in models.SERVICES.items() if service.stage == stage]
 
 
+def realtime_events() -> str:
+    """The events of the data channel, the brain's skills, and what the service's failures become."""
+    asked = [[f"`{name}`", text] for name, (_, text) in client_events.CLIENT_EVENTS.items()]
+    told = [[f"`{name}`", text] for name, text in events.SERVER_EVENTS.items()]
+    skills = [[f"`{pattern}`", text] for pattern, text, _ in brain.SKILLS]
+    failures = [[f"`{code}`", f"`{kind}`", text] for code, (kind, text) in services.FAILURES.items()]
+    return (
+        "# Realtime events\n\nJSON on the data channel `oai-events`, in the shapes of the OpenAI Realtime API."
+        " Every event of the agent has an `event_id`; an `error` has `type`, `code`, `message`, `param`, and the"
+        " `event_id` of the client's event that it is about. Sound travels as RTP, never in the agent's events.\n\n"
+        "## What clients send\n\n"
+        + table(["event", "does"], asked)
+        + "\n## What the agent sends\n\n"
+        + table(["event", "means"], told)
+        + "\n## When a model fails\n\nThe caller gets an `error`, the response ends as `failed`, the call goes on.\n\n"
+        + table(["code", "type", "means"], failures)
+        + "\n## What the scripted brain understands\n\nEvery answer begins with its number in the session. The"
+        " patterns are regular expressions; the first that fits decides.\n\n" + table(["pattern", "skill"], skills)
+    )
+
+
+def agent_faults() -> str:
+    """The faults that the agent can be asked for."""
+    rows = []
+    for name, kind in faults.KINDS.items():
+        value = f"{kind.default:g} {kind.unit}" if kind.unit else "–"
+        rows.append([f"`{name}`", kind.where, value, kind.help])
+    return (
+        "# Faults of the agent\n\nTo prove that a drill notices: `calldrill agent --faults LIST` (`python -m agent"
+        " --faults LIST`), and no other way.\n\nA fault is written `NAME[=VALUE][@SECONDS][:SHARE]`, several with"
+        " commas: `slow=3000:25%,mute@20`. `SECONDS` is when it begins: after the beginning of the call for what"
+        " happens in a call, of the agent for what happens at its door. `SHARE` is the part of the calls or requests"
+        " it befalls, exactly and evenly spread.\n\n"
+        + table(["fault", "where", "value by default", "what happens"], rows)
+    )
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "metrics.md": metrics,
     "states.md": states,
@@ -263,6 +300,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands,
     "socketio.md": socketio,
     "agent-settings.md": agent_settings,
+    "realtime-events.md": realtime_events,
+    "agent-faults.md": agent_faults,
     "nat.md": nat,
     "causes.md": causes,
 }
