@@ -30,6 +30,7 @@ from netem.proof import caveats, checks
 from netem.queue import JITTER_SPAN
 from netem.readback import Qdisc
 from netem.router import Router, RouterShell
+from netem.short_form import ShortForm
 from netem.site import Topology
 from netem.tc import outage_of
 from netem.topology import SERVER, Addresses
@@ -190,7 +191,10 @@ class Lab:
         return self.backend.show(up), self.backend.show(down)
 
     def prove(self, profile: Profile, uplink: Uplink | None = None) -> LabProof:
-        """Apply the profile between two echo trains and judge; it stays applied. Takes some six seconds.
+        """Apply the profile between trains of packets and judge; it stays applied. Takes some twelve seconds.
+
+        Echoes tell of round trips from where callers are; one-way trains from the site's edge, which no firewall or NAT
+        is in the way of, tell of each direction by itself.
 
         Every check may fail once in a thousand times by chance, so a train that fails is repeated once.
         """
@@ -198,20 +202,23 @@ class Lab:
         with self._lock:
             self._set(uplink, CLEAN)
             baseline = self._train(uplink, CLEAN).figures()
-            self._set(uplink, profile)
-            proof = self._judge(uplink, profile, baseline, self._train(uplink, profile), ())
-            if not proof.passed:
-                odd = "; ".join(check.name for check in proof.checks if not check.passed)
-                note = (f"a first train failed ({odd}) and was repeated",)
-                proof = self._judge(uplink, profile, baseline, self._train(uplink, profile), note)
+            with ShortForm(Namespace(uplink.edge_namespace), self.server, self.addresses.agent) as one_way:
+                self._set(uplink, profile)
+                proof = self._judge(uplink, profile, baseline, one_way, ())
+                if not proof.passed:
+                    odd = "; ".join(check.name for check in proof.checks if not check.passed)
+                    note = (f"a first train failed ({odd}) and was repeated",)
+                    proof = self._judge(uplink, profile, baseline, one_way, note)
         return proof
 
     def _judge(
-        self, uplink: Uplink, profile: Profile, baseline: EchoFigures, train: Train, notes: tuple[str, ...]
+        self, uplink: Uplink, profile: Profile, baseline: EchoFigures, one_way: ShortForm, notes: tuple[str, ...]
     ) -> LabProof:
+        train = self._train(uplink, profile)
+        each_way, unjudged = one_way.rows(profile)
         qdiscs = self.read_back(uplink)
         predicted = predict(profile.up, profile.down, train.sent, train.spacing_ms)
-        rows = checks(profile, qdiscs, predicted, baseline, train.figures())
+        rows = (*checks(profile, qdiscs, predicted, baseline, train.figures()), *each_way)
         start = "the caller" if self._echoes_from(uplink).name == uplink.caller_namespace else "the site's router"
         method = f"{train.sent} echo packets (iputils ping) every {train.spacing_ms:.1f} ms from {start} to the agent"
         return LabProof(
@@ -224,7 +231,7 @@ class Lab:
             impaired=train.figures(),
             checks=rows,
             passed=all(row.passed for row in rows),
-            notes=(method, *caveats(profile, predicted), *notes),
+            notes=(method, *caveats(profile, predicted), *unjudged, *notes),
             site="" if len(self.links) == 1 else f"{uplink.site.name}, {uplink.access.name}",
         )
 

@@ -141,11 +141,8 @@ def _direction(
     if not rest:
         raise LabBrokeError(f"the unimpaired path carried none of {baseline.plan.count} packets ({name})")
     middle = float(np.median(rest))
-    noise = [delay - middle for delay in rest]
-    quiet = is_quiet(noise)
-    sent_ms = [(at_ns - main.sent_ns[0]) / 1e6 for at_ns in main.sent_ns]
-    expected = expect(asked, sent_ms, main.plan.frame_bytes, noise)
-    rows = _rows(asked, main, baseline, expected, middle, quiet)
+    rows, expected = judge_trains(asked, main, baseline)
+    quiet = is_quiet([delay - middle for delay in rest])
     seen_kbit = None
     if rate is not None:
         seen_kbit = delivered_kbit(rate)
@@ -157,7 +154,7 @@ def _direction(
         asked=describe(asked),
         sent=len(main.sent_ns),
         received=len({number for number, _ in main.arrivals}),
-        spacing_ms=round(sent_ms[-1] / max(1, len(sent_ms) - 1), 4),
+        spacing_ms=round((main.sent_ns[-1] - main.sent_ns[0]) / 1e6 / max(1, len(main.sent_ns) - 1), 4),
         frame_bytes=main.plan.frame_bytes,
         baseline_ms=round(middle, 4),
         delays_ms=tuple(round(delay, 3) for delay in delays[:MOST_KEPT]),
@@ -172,13 +169,17 @@ def _direction(
     )
 
 
-def _rows(
-    asked: Impairment, main: Crossing, baseline: Crossing, expected: Expectation, middle: float, quiet: bool
-) -> list[Row]:
+def judge_trains(asked: Impairment, main: Crossing, baseline: Crossing) -> tuple[list[Row], Expectation]:
+    """Every row but the rate's, and what it was judged against."""
+    rest = one_way_ms(baseline)
+    middle = float(np.median(rest))
+    noise = [delay - middle for delay in rest]
+    sent_ms = [(at_ns - main.sent_ns[0]) / 1e6 for at_ns in main.sent_ns]
+    expected = expect(asked, sent_ms, main.plan.frame_bytes, noise)
     for train in (baseline, main):
         if train.void:
-            return [Unjudged("every figure but the rate", train.void)]
-    return judge(asked, main, expected, middle, quiet)
+            return [Unjudged("every figure but the rate", train.void)], expected
+    return judge(asked, main, expected, middle, is_quiet(noise)), expected
 
 
 def _rate_row(asked: Impairment, rate: Crossing, seen_kbit: float | None, quiet: bool) -> Row:
