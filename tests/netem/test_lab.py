@@ -44,7 +44,8 @@ def test_a_profile_bites_an_outage_breaks_and_the_profile_comes_back():
         back = [str(qdisc) for qdisc in lab.read_back()]
     left = [subprocess.check_output(command, text=True) for command in (["ip", "netns"], ["ip", "-o", "link"])]
     print(json.dumps(dict(
-        passed=proof.passed, judged=[c.name for c in proof.checks], failed=[str(c) for c in proof.checks if not c.passed], quiet=proof.baseline.rtt_p50_ms,
+        passed=proof.passed, judged=[c.name for c in proof.checks],
+        failed=[str(c) for c in proof.checks if not c.passed], quiet=proof.baseline.rtt_p50_ms,
         p50=proof.impaired.rtt_p50_ms, dark=dark.received, again=again.received, p50_again=again.rtt_p50_ms,
         spans=[e.held_ns - e.commanded_ns for e in events], names=[(e.name, e.stage) for e in events],
         back=back, left=left, files=[p.name for p in runtime.iterdir()],
