@@ -205,7 +205,7 @@ CAUSES: dict[str, Cause] = {
         "486: this user's allocation quota is reached",
         "server",
         "raise the quota per user, or find who does not give allocations back",
-        "486",
+        "486, also when the row is probed by itself; it holds two allocations at most",
     ),
     "500": Cause("500: server error", "server", "look at the server's log", "500"),
     "508": Cause(

@@ -37,6 +37,7 @@ from probes.uri import IceUri
 from probes.waterfall import Waterfall
 
 REDIRECTS_ALLOWED = 3
+GIVEN_BACK_S = 1.0  # what servers take to count a released allocation as released
 _NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
 
 __all__ = ["IceServer", "ProbeOptions", "probe_all"]
@@ -62,23 +63,38 @@ async def probe_all(servers: Sequence[IceUri | IceServer], options: ProbeOptions
         context = trust(options.ca_file)
         load_reader()
     resolver = Resolver(options.timeout_s, options.resolver)
-    results = await asyncio.gather(*(_probe(row, options, context, resolver) for row in rows))
-    return [result for of_one_server in results for result in of_one_server]
+    rows_told = await asyncio.gather(*(_probe(row, options, context, resolver) for row in rows))
+    told = [one for row_told in rows_told for one in row_told]
+    return [await _alone(stage, result, len(told)) for stage, result in told]
 
 
 async def _probe(
     row: IceServer, options: ProbeOptions, context: SSLContext | None, resolver: Resolver
-) -> list[ProbeResult]:
+) -> list[tuple[Stage | None, ProbeResult]]:
+    """The result of each address of the server, with how to try it again; a name without one has one result."""
     waterfall = Waterfall(row.uri)
     try:
         with waterfall.phase("resolve"):
             targets = await resolver.resolve(row.uri.host, row.uri.port)
     except OSError as error:
-        return [waterfall.result(of_exception(error, row.uri, "resolve", options.timeout_s))]
+        return [(None, waterfall.result(of_exception(error, row.uri, "resolve", options.timeout_s)))]
+    routable = _routable(targets)
+    left_out = [str(target[1][0]) for target in targets if target not in routable]
     waterfall.fact("addresses", ", ".join(str(endpoint[0]) for _, endpoint in targets))
+    waterfall.fact("no_route_to", ", ".join(left_out) or None)
     credentials = credentials_of(options, row.credentials) if row.uri.is_turn else None
-    stages = [Stage(row.uri, target, options, credentials, context, waterfall.copy()) for target in _routable(targets)]
-    return list(await asyncio.gather(*(_probe_address(stage) for stage in stages)))
+    stages = [Stage(row.uri, target, options, credentials, context, waterfall.copy()) for target in routable]
+    return list(zip(stages, await asyncio.gather(*map(_probe_address, stages)), strict=True))
+
+
+async def _alone(stage: Stage | None, result: ProbeResult, at_once: int) -> ProbeResult:
+    """A quota that is reached may be reached by us: then the row is probed once more, by itself."""
+    if stage is None or result.cause_id != "486" or at_once < 2:
+        return result
+    await asyncio.sleep(GIVEN_BACK_S)
+    again = replace(stage, waterfall=Waterfall(stage.uri))
+    again.waterfall.fact("quota", f"reached while {at_once} rows were probed at once; this is the row by itself")
+    return await _probe_address(again)
 
 
 def _routable(targets: list[Target]) -> list[Target]:

@@ -60,6 +60,8 @@ def _of_row(result: ProbeResult, longest_call_s: float) -> list[str]:
     mtu = _figure(result, "relay_mtu_bytes", SMALLEST_MTU_BYTES)
     if mtu < SMALLEST_MTU_BYTES:
         texts.append(f"packets of more than {mtu:.0f} bytes do not reach the relay")
+    if "quota" in (result.facts or {}):
+        texts.append(f"the user's quota of allocations was {(result.facts or {})['quota']}")
     if (result.facts or {}).get("relay_families") == "IPv6":
         texts.append("it relays to IPv6 only, and only for clients that ask for it: many do not")
     if "alternate_server" in (result.facts or {}):

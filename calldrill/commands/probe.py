@@ -66,7 +66,7 @@ def probe(
     peer: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Relay to this `calldrill reflect` instead of to ourselves.")
     ] = None,
-    packets: Annotated[int, typer.Option(min=1, max=1000, help="Packets to relay, one every 20 ms.")] = 10,
+    packets: Annotated[int, typer.Option(min=1, max=1000, help="Packets to relay, one every 20 ms.")] = 25,
     longest_call_s: Annotated[
         float, typer.Option("--longest-call", min=1, max=1e7, help="Seconds that credentials have to last.")
     ] = 3600.0,

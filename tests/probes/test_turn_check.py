@@ -112,6 +112,14 @@ async def test_refused_by_policy(tmp_path: Path, option: str, cause_id: str) -> 
     assert result.cause_id == cause_id, result
 
 
+async def test_a_quota_that_we_reach_ourselves_is_no_failure(tmp_path: Path) -> None:
+    with Coturn(tmp_path, "--user-quota=2") as turn:
+        options = ProbeOptions(KEEP, turn.pki.ca, timeout_s=3, relay_packets=5)
+        results = await probe_all([parse_uri(turn.uri(way)) for way in ("udp", "tcp", "tls")], options)
+    assert [result.outcome for result in results] == ["ok"] * 3, results
+    assert any("quota of allocations was reached while 3 rows" in note for note in remarks(results, 60))
+
+
 async def test_an_alternate_server_is_followed_and_remarked(
     coturn: Coturn, options: ProbeOptions, tmp_path: Path
 ) -> None:
