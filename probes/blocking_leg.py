@@ -98,7 +98,7 @@ class BlockingLeg:
             self.put(request.data)
             until_ns = deadline_ns if self.stream else min(deadline_ns, time.monotonic_ns() + int(delay_s * NS_PER_S))
             while (left_ns := until_ns - time.monotonic_ns()) > 0:
-                for event in self._wait(left_ns / NS_PER_S):
+                for event in self.wait(left_ns / NS_PER_S):
                     if isinstance(event, Granted | AskAgain | Refused):
                         return event
                     why = event.why if isinstance(event, Ignored) else why
@@ -108,7 +108,8 @@ class BlockingLeg:
             raise MalformedMessage(why)
         raise TimeoutError(f"{request.step.name} was not answered within {self._timeout_s:g} s")
 
-    def _wait(self, limit_s: float) -> list[Event]:
+    def wait(self, limit_s: float) -> list[Event]:
+        """What comes within ``limit_s``; nothing may."""
         select.select([self.socket], [], [], limit_s)
         try:
             return [self.client.receive(frame) for frame, _, _ in self._frames()]

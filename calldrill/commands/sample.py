@@ -43,6 +43,10 @@ def sample(
     fallbacks: Annotated[
         bool, typer.Option("--fallbacks", help="Sample a TURN server over UDP, TCP and TLS at once.")
     ] = False,
+    hold_minutes: Annotated[
+        float | None,
+        typer.Option("--hold", metavar="MINUTES", help="Keep silent instead, and tell what survives it."),
+    ] = None,
     buffer_ms: Annotated[float, typer.Option("--buffer", help="Depth of the jitter buffer assumed, in ms.")] = 60.0,
     codec: Annotated[str, typer.Option(help="Codec assumed for the MOS estimate: opus, g711, g711-bare.")] = "opus",
     one_clock: Annotated[
@@ -78,6 +82,8 @@ def sample(
     voice = Voice(_codec(codec), _positive(buffer_ms, "--buffer"))
     try:
         wanted = _targets(targets, plan, access, fallbacks)
+        if hold_minutes is not None:
+            sys.exit(_hold(wanted, _positive(hold_minutes, "--hold"), access, json_out))
         recorder = _open(record)
         floor = noise_floor()
         outcomes = sample_targets(wanted, plan, access)
@@ -108,6 +114,14 @@ def _targets(texts: list[str], plan: "SamplePlan", access: "Access", with_fallba
     for target in parsed:
         check(target, plan, access)
     return list({target.text: target for target in parsed}.values())
+
+
+def _hold(targets: "list[Target]", minutes: float, access: "Access", json_out: bool) -> int:
+    from calldrill.holding import hold_target, tell_hold  # noqa: PLC0415
+
+    if len(targets) != 1:
+        raise InputError("--hold: one target at a time")
+    return tell_hold(hold_target(targets[0], minutes, access), json_out)
 
 
 def _codec(name: str) -> str:
