@@ -2,8 +2,8 @@
 
 An agent that listens while its caller is on hold sends nothing, and anything on the way may forget it: a NAT its
 binding, a firewall its connection, a TURN server the permission (300 s), the channel (600 s), the allocation (RFC
-8656). So several subjects are made at once, each is left alone for a time of its own, and then asked once. The lifetime lies
-between the longest silence survived and the shortest that was not; one more run with other minutes narrows it.
+8656). So several subjects are made at once, each is left alone for a time of its own, and then asked once. The lifetime
+lies between the longest silence survived and the shortest that was not; one more run with other minutes narrows it.
 
 TURN: a pair of allocations bound to each other; the question is whether a packet sent by one comes out at the other,
 which has not sent anything since. If none does, what died is found by mending it step by step (`CAUSES`).
