@@ -46,20 +46,32 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+def _listen(settings: Settings) -> socket.socket:
+    """The socket to serve on. Raises `OSError`."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+
+
 def main(argv: list[str] | None = None) -> int:
-    """Run until told to stop; 2 for a setting that cannot be used."""
+    """Run until told to stop; 2 for a setting that cannot be used, 1 for an address that cannot be listened on."""
     try:
         settings = _settings(sys.argv[1:] if argv is None else argv)
     except SettingsError as error:
         sys.stderr.write(f"agent: {error}\n")
         return 2
+    try:
+        listening = _listen(settings)
+    except OSError as error:
+        where = f"CALLDRILL_AGENT_HOST={settings.host} CALLDRILL_AGENT_PORT={settings.port}"
+        sys.stderr.write(f"agent: {where}: cannot listen there: {os.strerror(error.errno or 0)}; choose another\n")
+        return 1
     agent = Agent(settings)
     config = uvicorn.Config(
         create_app(agent), host=settings.host, port=settings.port, loop="uvloop", log_level="warning",
         access_log=False, timeout_graceful_shutdown=3, ws_max_size=2 * protocol.MESSAGE_MAX_BYTES,
         ssl_certfile=settings.tls_certificate, ssl_keyfile=settings.tls_key,
     )  # fmt: skip
-    _Server(config, agent).run()
+    _Server(config, agent).run(sockets=[listening])
     return 0
 
 
