@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
+from netem.asked import asked_profile
 from netem.errors import NetemError
-from netem.profiles import profile
 from netem.site import Access, Family, FirewallKind, NatKind, Site, Topology
 
 
@@ -40,7 +40,7 @@ class PlacePart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
             name=self.access, profile=self.profile, nat=self.nat, hairpin=self.hairpin, firewall=self.firewall
         )
         accesses = tuple(
-            Access(part.name, profile(part.profile), part.nat, part.hairpin, part.firewall)
+            Access(part.name, asked_profile(part.profile), part.nat, part.hairpin, part.firewall)
             for part in (first, *self.accesses)
         )
         return Site(name, accesses, self.family)
@@ -73,7 +73,7 @@ def lab_trouble(lab: LabPart, written: dict[str, Any]) -> str | None:
     for where, place in places:
         for key, name in _profiles(where, place):
             try:
-                profile(name)
+                asked_profile(name)
             except NetemError as error:
                 return f"{key}: {error}"
     try:

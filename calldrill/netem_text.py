@@ -1,5 +1,6 @@
 """Impairments, predictions and verifications as a person and as a program reads them."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
@@ -11,6 +12,7 @@ from netem.attach import State
 from netem.feel import CallFeel, call_feel
 from netem.lint import lint
 from netem.proof import describe
+from netem.trace_files import RateTrace, replay
 
 DOCUMENT_SCHEMA = 1
 
@@ -74,6 +76,20 @@ def verification_json(result: Verification) -> str:
     """The verification with all its evidence."""
     body = {"outcome": _outcome(result), "verification": result}
     return document("verification", VERIFICATION_SCHEMA, body)
+
+
+def timeline_text(up: RateTrace, down: RateTrace, base: Profile, words: Sequence[str], until_s: float) -> str:
+    """The lines of a drill file that set the traces' rates, moment by moment."""
+    blocks = []
+    for at_s, up_kbit, down_kbit in replay(up, down, base, until_s):
+        said = shlex.join([*words, f"up.rate_kbit={up_kbit:.0f}", f"down.rate_kbit={down_kbit:.0f}"])
+        blocks.append(f'[[timeline]]\nat_s = {at_s:.3f}\nkind = "profile"\nprofile = {_toml(said)}\n')
+    return "\n".join(blocks)
+
+
+def _toml(text: str) -> str:
+    # A basic string of TOML escapes as JSON does.
+    return msgspec.json.encode(text).decode()
 
 
 def state_text(state: State) -> str:

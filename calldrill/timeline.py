@@ -17,9 +17,9 @@ from pathlib import Path
 from measures.call import CallEvent
 from measures.network import Anchor, NetworkAction, NetworkEvent
 from measures.record import decode_record
+from netem.asked import asked_profile
 from netem.errors import NetemError
 from netem.lab import Lab
-from netem.profiles import profile
 
 Step = Callable[[Lab], NetworkEvent]
 LOOK_EVERY_S = 0.02
@@ -55,7 +55,7 @@ def steps(action: NetworkAction) -> Iterator[tuple[float, Step]]:
         yield 0.0, Lab.server_goes
         yield lasts_s, Lab.server_returns
     else:
-        wanted = profile(action.profile or "")
+        wanted = asked_profile(action.profile or "")
         yield 0.0, lambda lab: lab.apply_profile(wanted, site)
 
 

@@ -7,8 +7,8 @@ import msgspec
 
 from calldrill.timeline import MOMENTS
 from measures.network import ActionKind, Anchor, NetworkAction
+from netem.asked import asked_profile
 from netem.errors import NetemError
-from netem.profiles import profile
 from netem.site import Site, Topology
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -121,7 +121,7 @@ def _values_trouble(part: ActionPart) -> str | None:
         return f".after.event: unknown event {part.after.event!r}; known: {', '.join(MOMENTS)}"
     if part.profile is not None:
         try:
-            profile(part.profile)
+            asked_profile(part.profile)
         except NetemError as error:
             return f".profile: {error}"
     return None

@@ -11,6 +11,7 @@ that netem knows but would not honour is known here too, so that it can be refus
 
 import difflib
 import re
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import get_args
@@ -67,6 +68,14 @@ def parse_profile(words: Sequence[str], pps: int = CALL_PPS) -> Profile:
         except AskedWrongError as error:
             raise AskedWrongError(f"{way}: {error}") from None
     return chosen
+
+
+def asked_profile(text: str) -> Profile:
+    """The same from one text, as a drill file has it: ``profile = "3g loss_pct=2"``."""
+    try:
+        return parse_profile(shlex.split(text))
+    except ValueError as error:
+        raise AskedWrongError(f"{text!r} cannot be read: {error}") from None
 
 
 def by_name(name: str) -> Profile:

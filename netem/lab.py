@@ -191,7 +191,7 @@ class Lab:
         return self.backend.show(up), self.backend.show(down)
 
     def prove(self, profile: Profile, uplink: Uplink | None = None) -> LabProof:
-        """Apply the profile between trains of packets and judge; it stays applied. Takes some twelve seconds.
+        """Apply the profile between trains of packets and judge; it stays applied. Takes some ten seconds.
 
         Echoes tell of round trips from where callers are; one-way trains from the site's edge, which no firewall or NAT
         is in the way of, tell of each direction by itself.

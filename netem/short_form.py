@@ -1,7 +1,7 @@
-"""The one-way rows of a drill's proof: `verify` in three seconds, without the rate, which would fill the path.
+"""The one-way rows of a drill's proof: `verify` in two seconds, without the rate, which would fill the path.
 
 A round trip cannot tell which way lost a packet, nor which way reorders; these rows can, and they are judged by the
-same code as `calldrill netem verify`. What three seconds cannot show is said in a note.
+same code as `calldrill netem verify`. What two seconds cannot show is said in a note.
 """
 
 from measures.network import Impairment, Profile, ProofCheck
@@ -10,11 +10,12 @@ from netem.errors import LabBrokeError
 from netem.namespace import Namespace
 from netem.queue import JITTER_SPAN
 from netem.trains import Crossing, Path, Plan
-from netem.verify import BASELINE, WAIT_S, judge_trains, main_plan
+from netem.verify import WAIT_S, judge_trains, main_plan
 
 PORT = 9009
-SECONDS = 3.0
-PACKETS = 800
+SECONDS = 2.0
+PACKETS = 500
+BASELINE = Plan(125, 4.0, 242)
 
 
 class ShortForm:
@@ -61,7 +62,7 @@ class ShortForm:
 
 
 def short_plan(asked: Impairment) -> Plan:
-    """A main train of three seconds, with no more packets than can be simulated in passing."""
+    """A main train of two seconds, with no more packets than can be simulated in passing."""
     plan = main_plan(asked, SECONDS)
     if plan.count <= PACKETS:
         return plan

@@ -83,6 +83,17 @@ def _spans(moments: Sequence[int], period_ms: int, span_ms: int) -> Iterator[Rat
             begin, held = end, 0
 
 
+def replay(up: RateTrace, down: RateTrace, profile: Profile, until_s: float) -> Iterator[tuple[float, float, float]]:
+    """(moment, rate up, rate down) at each moment at which either changes; ``profile`` may cap both."""
+    changes = {0: dict(up.changes(profile.up, until_s)), 1: dict(down.changes(profile.down, until_s))}
+    now = [0.0, 0.0]
+    for at_s in sorted({*changes[0], *changes[1]}):
+        before = list(now)
+        now = [changes[way].get(at_s, now[way]) for way in (0, 1)]
+        if now != before:
+            yield at_s, now[0], now[1]
+
+
 def mahimahi_traces(place: str) -> tuple[RateTrace, RateTrace]:
     """Up and down from ``UP,DOWN``, two paths; one path serves for both."""
     paths = [part for part in place.split(",") if part]

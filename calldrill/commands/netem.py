@@ -2,6 +2,7 @@
 
     calldrill netem profiles                      every built-in profile, its figures, its source
     calldrill netem predict 4g-bad                what a call over it would feel
+    calldrill netem timeline mahimahi:up,down     capacity traces as a drill's timeline
     calldrill netem verify delay_ms=40 loss_pct=2 real packets over the real thing, asked against measured
 
     sudo calldrill netem apply eth0 3g --for 5m   the same on a real interface, undone by itself
@@ -60,6 +61,30 @@ def predict(
     asked = read_profile(words, load_pps)
     write = prediction_json if json_out else prediction_text
     sys.stdout.write(write(asked, buffer_ms, load_pps))
+
+
+@netem.command()
+def timeline(
+    trace: Annotated[str, typer.Argument(help="mahimahi:UP,DOWN, two capacity traces.")],
+    words: Annotated[
+        list[str] | None, typer.Argument(help="A profile, key=value words, or both, for the rest.")
+    ] = None,
+    length: Annotated[
+        str, typer.Option("--for", help="How long (90s, 5m); the traces begin anew at their ends.")
+    ] = "60s",
+) -> None:
+    """Write capacity traces as a drill's timeline. Example: calldrill netem timeline mahimahi:up,down delay_ms=40"""
+    from calldrill.netem_text import timeline_text  # noqa: PLC0415
+    from netem.trace_files import mahimahi_traces  # noqa: PLC0415
+
+    rest = words or ["clean"]
+    until_s = duration_s(length)
+    if until_s is None or not trace.startswith("mahimahi:"):
+        wrong = "--for is 'never'; allowed: 1s to 24h" if until_s is None else f"{trace!r} is not mahimahi:UP,DOWN"
+        raise InputError(wrong)
+    base = read_profile(rest, 100)
+    up, down = bad_input(lambda: mahimahi_traces(trace.removeprefix("mahimahi:")))
+    sys.stdout.write(timeline_text(up, down, base, rest, until_s))
 
 
 @netem.command()

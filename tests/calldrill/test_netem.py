@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from calldrill.commands.netem import duration_s
+from calldrill.drill import parse_drill
 from calldrill.errors import InputError
 from netem.profiles import PROFILES
 
@@ -34,6 +35,15 @@ def test_a_prediction_names_its_assumptions():
     assert told["call"]["up"]["opinion"]["mos"] > 4
 
 
+def test_traces_become_a_timeline_that_a_drill_takes(tmp_path: Path):
+    (tmp_path / "my trace").write_text("100\n500\n1000\n")
+    done = calldrill("timeline", f"mahimahi:{tmp_path}/my trace", "3g", "loss_pct=1", "--for", "2s")
+    assert done.returncode == 0, done.stderr
+    loaded = parse_drill(f'[drill]\nname = "t"\n{done.stdout}'.encode(), "t")
+    assert [part.at_s for part in loaded.timeline] == [0, 0.5, 1, 1.5]
+    assert loaded.timeline[0].profile == "3g loss_pct=1 up.rate_kbit=48 down.rate_kbit=48"
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -42,6 +52,8 @@ def test_a_prediction_names_its_assumptions():
         (["verify", "3g", "--picture", "x.pdf"], "allowed endings: .svg, .png, .html"),
         (["apply", "lo", "3g", "--for", "soon"], "--for is 'soon'; allowed: 1s to 24h"),
         (["apply", "lo", "3g", "--host", "me"], "--host is 'me'"),
+        (["timeline", "x"], "'x' is not mahimahi:UP,DOWN"),
+        (["timeline", "mahimahi:/nowhere"], "/nowhere: cannot be read"),
         (["show", "nowhere0"], "there is no interface 'nowhere0'; there are"),
     ],
 )

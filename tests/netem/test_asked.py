@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from measures.network import BurstyLoss, FourStateLoss, GilbertElliottLoss, Impairment, RandomLoss
-from netem.asked import parse_profile
+from netem.asked import asked_profile, parse_profile
 from netem.errors import AskedWrongError
 from netem.profiles import profile
 
@@ -22,6 +22,14 @@ def test_words_change_a_profile_in_one_direction_or_in_both():
     assert (got.up.rate_kbit, got.down.rate_kbit) == (330, 1500)
     assert got.up.loss == got.down.loss == RandomLoss(2)
     assert got.name == "3g loss_pct=2 up.delay_ms=0.2s down.rate_kbit=1.5mbit"
+
+
+def test_a_drill_file_says_it_in_one_text():
+    assert asked_profile("3g loss_pct=2").up.loss == RandomLoss(2)
+    with pytest.raises(AskedWrongError, match="No closing quotation"):
+        asked_profile("3g 'x")
+    with pytest.raises(AskedWrongError, match="nothing is asked"):
+        asked_profile("")
 
 
 def test_every_key_can_be_said():

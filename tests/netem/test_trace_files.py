@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from measures.network import Impairment
 from netem.asked import parse_profile
 from netem.errors import AskedWrongError
-from netem.trace_files import OPPORTUNITY_BITS, parse_errant, parse_mahimahi
+from netem.trace_files import OPPORTUNITY_BITS, parse_errant, parse_mahimahi, replay
 
 HEAD = "operator,country,rat,signal_quality,download_kbps,upload_kbps,latency_ms_avg,latency_ms_stdev\n"
 
@@ -83,6 +83,15 @@ def test_rows_of_errant_are_profiles(tmp_path: Path):
 def test_a_broken_table_is_told_by_its_line(text: str, said: str):
     with pytest.raises(AskedWrongError, match=said):
         parse_errant(text, "t")
+
+
+def test_two_traces_are_replayed_together_and_said_once_when_nothing_changes():
+    up, down = parse_mahimahi(["500", "1000"], "u"), parse_mahimahi(["250", "500", "1000"], "d")
+    plain = parse_profile(["clean"])
+    assert list(replay(up, down, plain, 2)) == [(0, 24, 48), (0.5, 24, 24), (1, 24, 48), (1.5, 24, 24)]
+    assert list(replay(up, up, plain, 3)) == [(0, 24, 24)]
+    capped = parse_profile(["clean", "down.rate_kbit=30"])
+    assert list(replay(up, down, capped, 1)) == [(0, 24, 30), (0.5, 24, 24)]
 
 
 def test_traces_as_a_profile_have_their_mean_rate(tmp_path: Path):
