@@ -44,21 +44,36 @@ class Line:
         call = self._agent.switch.of(self.session)
         return call.conversation if call is not None else self._in_writing
 
-    def written(self, text: str) -> str:
+    async def written(self, text: str) -> str:
         """Something was typed: the id of its message. It is answered in the background."""
+        await self._agent.refresh(self.session)
+        answer = await self._elsewhere("written", text=text)
+        if isinstance(answer, str):
+            return answer
         conversation = self.conversation
-        conversation.interrupt("turn_detected")
-        message = Message(events.new_id("item"), "user", text)
-        conversation.written(message)
-        conversation.answer(text, False if conversation is self._in_writing else None)
-        return message.id
+        return written(conversation, text, False if conversation is self._in_writing else None)
 
-    def interrupt(self) -> bool:
+    async def interrupt(self) -> bool:
         """Stop the answer; whether there was one."""
-        conversation = self.conversation
-        busy = conversation.busy
-        conversation.interrupt("client_cancelled")
-        return busy
+        answer = await self._elsewhere("interrupt")
+        return answer if isinstance(answer, bool) else interrupted(self.conversation)
+
+    async def end_call(self) -> bool:
+        """End the session's call; whether there was one."""
+        await self._agent.refresh(self.session)
+        if await self._elsewhere("end"):
+            return True
+        call = self._agent.switch.of(self.session)
+        if call is not None:
+            await self._agent.switch.end(call, "hung_up")
+        return call is not None
+
+    async def _elsewhere(self, what: str, **fields: str) -> object:
+        """What the server that has the session's call answers; None when it is this one, or nobody."""
+        cluster = self._agent.cluster
+        if cluster is None or self.session.call_id is not None or cluster.call_elsewhere(self.session) is None:
+            return None
+        return await cluster.ask(self.session, what, **fields)
 
     def tell(self, record: Record) -> None:
         """Tell all connections, after what was told before."""
@@ -92,3 +107,19 @@ class Line:
         while True:
             await self._tell(await self._told.get())
             self._told.task_done()
+
+
+def written(conversation: Conversation, text: str, speaks: bool | None) -> str:
+    """Put something typed into a conversation and have it answered; the message's id."""
+    conversation.interrupt("turn_detected")
+    message = Message(events.new_id("item"), "user", text)
+    conversation.written(message)
+    conversation.answer(text, speaks)
+    return message.id
+
+
+def interrupted(conversation: Conversation) -> bool:
+    """Stop what is being answered; whether there was something."""
+    busy = conversation.busy
+    conversation.interrupt("client_cancelled")
+    return busy

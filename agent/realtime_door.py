@@ -24,7 +24,7 @@ async def client_secrets(request: Request) -> Response:
     if key is not None and not shows_key(request, key):
         raise Refusal(401, "authentication_error", "invalid_api_key", "the API key is missing or wrong")
     asked = _asked_session(await read_body(request, BODY_MAX_BYTES))
-    session = agent.session_for(asked.get("id"))
+    session = await agent.session_for(asked.get("id"))
     _configure(session, asked)
     secret, expires_at = tokens.issue(agent.settings.signing_key, session.id, agent.settings.token_ttl_s)
     body = {"value": secret, "expires_at": expires_at, "session": session.config.as_json(session.id)}
@@ -34,7 +34,7 @@ async def client_secrets(request: Request) -> Response:
 async def place_call(request: Request) -> Response:
     """POST /v1/realtime/calls."""
     agent: Agent = request.app.state.agent
-    session, wait_s = _caller_session(request, agent), agent.faults.at_door("rate-limited")
+    session, wait_s = await _caller_session(request, agent), agent.faults.at_door("rate-limited")
     if wait_s is not None:
         raise Refusal(
             429, "rate_limit_error", "rate_limit_exceeded", "too many calls (a fault asked for)", retry_after_s=wait_s
@@ -91,13 +91,13 @@ def _authorised_session(request: Request, agent: Agent) -> str:
         raise Refusal(401, "authentication_error", error.code, str(error)) from None
 
 
-def _caller_session(request: Request, agent: Agent) -> Session:
+async def _caller_session(request: Request, agent: Agent) -> Session:
     """Whose call it is to be: a client secret's session, or a new one for who has the API key."""
     if shows_key(request, agent.settings.api_key):
-        return agent.session_for(None)
+        return await agent.session_for(None)
     if agent.faults.at_door("failing-token") is not None:
         raise Refusal(401, "authentication_error", "invalid_token", "the secret is not valid (a fault asked for)")
-    return agent.session_for(_authorised_session(request, agent))
+    return await agent.session_for(_authorised_session(request, agent))
 
 
 def _configure(session: Session, asked: dict[str, Any] | None) -> None:

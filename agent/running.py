@@ -1,23 +1,29 @@
 """The running agent: its sessions, its calls, what it measures of itself."""
 
 import asyncio
+import contextlib
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 from aiortc import RTCCertificate
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
+from redis.exceptions import RedisError
 
 from agent import brain, models, telemetry
 from agent.audit import Audit
 from agent.call import LiveCall
+from agent.cluster import Cluster
 from agent.dashboard import MEMORY_EVERY_S, Dashboard
 from agent.faults import CallFaults, FaultPlan
 from agent.history import History
 from agent.latencies import Latencies
-from agent.ledger import Ledger
+from agent.ledger import Ledger, Transport
 from agent.limiter import Limiter
+from agent.line import interrupted, written
 from agent.protocol import AgentAudio
 from agent.refusal import Refusal
 from agent.sessions import Session, SessionStore, StoreFull
@@ -30,6 +36,7 @@ from rtc.errors import PeerError, RemoteProtocolError
 from rtc.frame_clock import FrameClock
 
 WARM_REPLIES = 8
+log = logging.getLogger("agent")
 
 
 class Agent:
@@ -47,12 +54,16 @@ class Agent:
         self.ledger, self.latencies = Ledger(), Latencies()
         self.dashboard = Dashboard(self.ledger, self.latencies, time.monotonic())
         self.telemetry = telemetry.Intake(self.registry, self.latencies, self.dashboard)
-        self.limiter = Limiter(settings.intake_per_session, settings.intake_in_all)
+        self.limiter = Limiter(settings.intake_per_session, settings.intake_in_all, settings.redis_url)
         self.audit = Audit(Path(settings.audit_log) if settings.audit_log else None)
+        self.cluster: Cluster | None = None
+        if settings.redis_url:
+            ttl_s, most = settings.session_ttl_s, settings.sessions_max
+            self.cluster = Cluster(settings.redis_url, self.sessions, ttl_s, most, self._asked)
         self.socket = SocketServer(self)
         self.switch = Switch(
             settings.calls_max, self.ledger, self.socket.tell, self.audit,
-            Path(settings.recordings) if settings.recordings else None,
+            Path(settings.recordings) if settings.recordings else None, self._gone,
         )  # fmt: skip
         self._placed = Counter("calldrill_agent_calls", "Calls answered", registry=self.registry)
         self._restarts = Counter("calldrill_agent_ice_restarts", "ICE restarts answered", registry=self.registry)
@@ -80,6 +91,8 @@ class Agent:
 
     async def start(self) -> None:
         """Have the recogniser loaded and the first answers' sound ready, then look after connections."""
+        if self.cluster is not None:
+            await self.cluster.start()
         await self.socket.start()
         self._memory = asyncio.ensure_future(self._watch_memory())
         await self.stages.warm_up()
@@ -99,6 +112,8 @@ class Agent:
         await self.socket.close()
         if self._memory is not None:
             self._memory.cancel()
+        if self.cluster is not None:
+            await self.cluster.close()
         await self.stages.close()
         self.audit.close()
         self.clock.stop()
@@ -110,20 +125,60 @@ class Agent:
 
     # -- sessions and calls ------------------------------------------------------------------------------------
 
-    def session_for(self, session_id: str | None) -> Session:
+    async def session_for(self, session_id: str | None) -> Session:
         """The session of that id, or a new one. Raises `Refusal`."""
-        if session_id is None:
-            try:
-                session = self.sessions.create()
-            except StoreFull:
-                raise Refusal(503, "server_error", "sessions_full", "no more sessions fit; try later") from None
-            self.audit.note("session_opened", session=session.id)
-            session.watchers.add(TurnWatch(self.latencies, self.dashboard))
-            return session
-        known = self.sessions.get(session_id)
-        if known is None:
+        try:
+            session = await (self._open_session() if session_id is None else self._known_session(session_id))
+        except StoreFull:
+            raise Refusal(503, "server_error", "sessions_full", "no more sessions fit; try later") from None
+        except RedisError as error:
+            log.warning("the store of sessions cannot be used: %s", error)
+            raise Refusal(503, "server_error", "store_unavailable", "sessions cannot be had now; try later") from None
+        if session is None:
             raise Refusal(404, "invalid_request_error", "session_not_found", "no such session", "session.id")
-        return known
+        if not any(isinstance(watcher, TurnWatch) for watcher in session.watchers):
+            session.watchers.add(TurnWatch(self.latencies, self.dashboard))
+        return session
+
+    async def _open_session(self) -> Session:
+        session = self.sessions.create()
+        if self.cluster is not None:
+            await self.cluster.add(session)
+        self.audit.note("session_opened", session=session.id)
+        return session
+
+    async def _known_session(self, session_id: str) -> Session | None:
+        if self.cluster is not None:
+            return await self.cluster.find(session_id)
+        return self.sessions.get(session_id)
+
+    async def refresh(self, session: Session) -> None:
+        """Before a turn: take what other servers have done in the session."""
+        if self.cluster is not None:
+            with contextlib.suppress(RedisError):
+                await self.cluster.find(session.id)
+
+    async def clear_history(self, session: Session) -> int:
+        """Forget a session's history, here and in the store; how many messages that were."""
+        await self.refresh(session)
+        count = len(session.history)
+        session.history.clear()
+        if self.cluster is not None:
+            self.cluster.changed(session.id)
+        return count
+
+    async def _asked(self, told: dict[str, Any]) -> object:
+        """What another server wants of a call that lives here."""
+        session = self.sessions.get(told["session"])
+        call = self.switch.of(session) if session is not None else None
+        if call is None:
+            return None
+        if told["what"] == "written":
+            return written(call.conversation, told["text"], None)
+        if told["what"] == "interrupt":
+            return interrupted(call.conversation)
+        await self.switch.end(call, "replaced" if told.get("why") == "replaced" else "hung_up")
+        return True
 
     async def place(self, session: Session, offer_sdp: str) -> tuple[LiveCall, str]:
         """Answer an offer. A session has one living call: an earlier one is ended. Raises `Refusal`."""
@@ -131,7 +186,7 @@ class Agent:
         call = LiveCall(
             session, self.stages, self.settings.host, self.clock, self._certificate, self.switch.changed, faults
         )
-        self.switch.add(call, "webrtc")
+        await self._add(call, "webrtc")
         try:
             answer = await call.peer.answer(offer_sdp)
         except PeerError as error:
@@ -144,12 +199,26 @@ class Agent:
         """A call over a Socket.IO connection. Raises `Refusal`."""
         faults = await self._admit(session)
         call = SocketCall(session, self.stages, self.clock, form, send, self.switch.changed, faults)
-        self.switch.add(call, "socket")
+        await self._add(call, "socket")
         self._placed.inc()
         return call
 
+    async def _add(self, call: AnyCall, transport: Transport) -> None:
+        if self.cluster is not None:
+            self.socket.open_line(call.session)  # devices at other servers follow it, too
+        self.switch.add(call, transport)
+        if self.cluster is not None:
+            await self.cluster.took_call(call.session)
+
+    def _gone(self, session: Session, call_id: str) -> None:
+        if self.cluster is not None:
+            self.cluster.lost_call(session, call_id)
+        self.socket.release_line(session.id)
+
     async def _admit(self, session: Session) -> CallFaults:
         """Make room for a call; the faults that befall it."""
+        if self.cluster is not None and self.cluster.call_elsewhere(session) is not None:
+            await self.cluster.ask(session, "end", why="replaced")
         try:
             await self.switch.make_room(session)
         except CallsFull as full:

@@ -40,7 +40,7 @@ async def open_session(request: Request) -> Response:
         asked = msgspec.json.decode(body or b"{}", type=Asked)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refusal(400, "invalid_request_error", "invalid_body", str(error)) from None
-    session, resumed = _session(request, agent, asked.resume_token), asked.resume_token is not None
+    session, resumed = await _session(request, agent, asked.resume_token), asked.resume_token is not None
     key, ttl_s = agent.settings.signing_key, agent.settings.session_ttl_s
     token, expires_at = tokens.issue(key, session.id, ttl_s, "session")
     resume, _ = tokens.issue(key, session.id, ttl_s, "resume")
@@ -53,22 +53,22 @@ async def open_session(request: Request) -> Response:
     return JSONResponse(told, 200 if resumed else 201)
 
 
-def _session(request: Request, agent: Agent, resume_token: str | None) -> Session:
+async def _session(request: Request, agent: Agent, resume_token: str | None) -> Session:
     if resume_token is not None:
         try:
-            return agent.session_for(tokens.verify(agent.settings.signing_key, resume_token, "resume"))
+            return await agent.session_for(tokens.verify(agent.settings.signing_key, resume_token, "resume"))
         except tokens.TokenError as error:
             raise Refusal(401, "authentication_error", error.code, str(error), "resumeToken") from None
     key = agent.settings.api_key
     if key is not None and not shows_key(request, key):
         raise Refusal(401, "authentication_error", "invalid_api_key", "the API key is missing or wrong")
-    return agent.session_for(None)
+    return await agent.session_for(None)
 
 
-def _authorised(request: Request) -> Session:
+async def _authorised(request: Request) -> Session:
     agent: Agent = request.app.state.agent
     try:
-        return agent.session_for(tokens.verify(agent.settings.signing_key, bearer(request), "session"))
+        return await agent.session_for(tokens.verify(agent.settings.signing_key, bearer(request), "session"))
     except tokens.TokenError as error:
         raise Refusal(401, "authentication_error", error.code, str(error)) from None
 
@@ -76,7 +76,7 @@ def _authorised(request: Request) -> Session:
 async def read_history(request: Request) -> Response:
     """GET /api/session/history."""
     agent: Agent = request.app.state.agent
-    history, s = _authorised(request).history, agent.settings
+    history, s = (await _authorised(request)).history, agent.settings
     messages = [{"id": one.id, "role": one.role, "text": one.text} for one in history.messages]
     usage = {
         "messages": len(history), "bytes": history.size_bytes, "maxMessages": s.history_max_messages,
@@ -87,7 +87,5 @@ async def read_history(request: Request) -> Response:
 
 async def clear_history(request: Request) -> Response:
     """DELETE /api/session/history."""
-    history = _authorised(request).history
-    count = len(history)
-    history.clear()
-    return JSONResponse({"cleared": count})
+    agent: Agent = request.app.state.agent
+    return JSONResponse({"cleared": await agent.clear_history(await _authorised(request))})

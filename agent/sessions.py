@@ -62,12 +62,21 @@ class SessionStore:
 
     def create(self) -> Session:
         """A new session. Raises `StoreFull`."""
+        return self.adopt(f"sess_{secrets.token_hex(12)}")
+
+    def adopt(self, session_id: str) -> Session:
+        """A session of that id, which is new here. Raises `StoreFull`."""
         self._expire()
         if len(self._sessions) >= self._max:
             self._make_room()
-        session = Session(f"sess_{secrets.token_hex(12)}", self._new_history(), self._clock())
-        self._sessions[session.id] = session
+        session = self._sessions[session_id] = Session(session_id, self._new_history(), self._clock())
         return session
+
+    def drop(self, session_id: str) -> None:
+        """Forget a session, unless it has a living call."""
+        session = self._sessions.get(session_id)
+        if session is not None and session.call_id is None:
+            del self._sessions[session_id]
 
     def get(self, session_id: str) -> Session | None:
         """The living session of that id, its time to live begun anew; None when there is none."""

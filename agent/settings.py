@@ -89,6 +89,8 @@ def from_environment(environment: dict[str, str] | None = None) -> Settings:
     values: dict[str, Any] = {one.name: _read(one, given) for one in SETTINGS if _variable(one, given) in given.values}
     settings = Settings(**values, models=models.choose(given.values))
     _check_tls(settings)
+    if settings.redis_url and f"{PREFIX}SIGNING_KEY" not in given.values:
+        raise SettingsError(f"several servers need the same {PREFIX}SIGNING_KEY; give it with the Redis URL")
     return settings
 
 

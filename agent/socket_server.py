@@ -86,7 +86,8 @@ class SocketServer:
         self.initialized = False
         origins = agent.settings.cors_origins
         self.sio = socketio.AsyncServer(
-            async_mode="asgi", async_handlers=False, serializer=StrictPacket, logger=_quiet, engineio_logger=_quiet,
+            async_mode="asgi", client_manager=_manager(agent.settings.redis_url),
+            async_handlers=False, serializer=StrictPacket, logger=_quiet, engineio_logger=_quiet,
             max_http_buffer_size=protocol.MESSAGE_MAX_BYTES, cors_credentials=False,
             cors_allowed_origins=(lambda origin, environ: _allowed(origin, environ, origins)),
         )  # fmt: skip
@@ -167,10 +168,7 @@ class SocketServer:
             return
         if connection.call is not None and connection.call.state == "connected":
             await self._agent.switch.end(connection.call, "lost" if reason in LOST else "hung_up")
-        if not self._is_followed(connection.session.id):
-            task = asyncio.ensure_future(self._retire(connection.session.id))
-            self._retiring.add(task)
-            task.add_done_callback(self._retiring.discard)
+        self.release_line(connection.session.id)
 
     def _is_followed(self, session_id: str) -> bool:
         return any(one.session is not None and one.session.id == session_id for one in self._connections.values())
@@ -181,6 +179,9 @@ class SocketServer:
         if line is None:
             return
         await line.settle()
+        await line.flush()
+        if self._agent.cluster is not None and line.session.call_id is not None:
+            return  # devices at other servers follow its call
         if not self._is_followed(session_id) and self._lines.get(session_id) is line:
             del self._lines[session_id]
             await line.close()
@@ -245,16 +246,31 @@ class SocketServer:
         except tokens.TokenError as error:
             self._agent.audit.note("refused", code=error.code, path="/socket.io/", address=connection.address)
             raise Refused("authentication_error", error.code, str(error), "token") from None
-        session = self._agent.sessions.get(session_id)
-        if session is None:
-            raise Refused("authentication_error", "session_not_found", "that session has ended", "token")
+        try:
+            session = await self._agent.session_for(session_id)
+        except Refusal as refusal:
+            kind = "server_error" if refusal.status >= 500 else "authentication_error"
+            raise Refused(kind, refusal.code, str(refusal), "token") from None
         connection.session = session
         self._agent.audit.note("connected", session=session.id, address=connection.address)
         await self.sio.enter_room(connection.sid, session.id)
+        self.open_line(session)
+        resume, expires_at = tokens.issue(settings.signing_key, session.id, settings.session_ttl_s, "resume")
+        cluster = self._agent.cluster
+        call_id = session.call_id or (cluster.call_elsewhere(session) if cluster is not None else None)
+        return protocol.Session(session.id, resume, expires_at, call_id, len(session.history))
+
+    def open_line(self, session: Session) -> None:
+        """Have the session's life told to its room."""
         if session.id not in self._lines:
             self._lines[session.id] = Line(self._agent, session, self._teller(session.id))
-        resume, expires_at = tokens.issue(settings.signing_key, session.id, settings.session_ttl_s, "resume")
-        return protocol.Session(session.id, resume, expires_at, session.call_id, len(session.history))
+
+    def release_line(self, session_id: str) -> None:
+        """Nothing here needs the session's line any more, unless somebody follows it."""
+        if session_id in self._lines and not self._is_followed(session_id):
+            task = asyncio.ensure_future(self._retire(session_id))
+            self._retiring.add(task)
+            task.add_done_callback(self._retiring.discard)
 
     def _teller(self, session_id: str) -> Callable[[Record], Awaitable[None]]:
         return lambda record: self._emit(record, session_id)
@@ -268,10 +284,10 @@ class SocketServer:
         return self._lines[connection.session.id]
 
     async def _message(self, connection: Connection, asked: protocol.Message) -> Record:
-        return protocol.Taken(self._line(connection).written(asked.text))
+        return protocol.Taken(await self._line(connection).written(asked.text))
 
     async def _barge_in(self, connection: Connection, asked: protocol.BargeIn) -> Record:
-        return protocol.Stopped(self._line(connection).interrupt())
+        return protocol.Stopped(await self._line(connection).interrupt())
 
     async def _call_start(self, connection: Connection, asked: protocol.CallStart) -> Record:
         assert connection.session is not None
@@ -285,12 +301,7 @@ class SocketServer:
         return protocol.Called(call.id, form.codec, form.rate_hz, CHUNK_MS)
 
     async def _call_end(self, connection: Connection, asked: protocol.CallEnd) -> Record:
-        assert connection.session is not None
-        call = self._agent.switch.of(connection.session)
-        if call is None:
-            return protocol.Ended(False)
-        await self._agent.switch.end(call, "hung_up")
-        return protocol.Ended(True)
+        return protocol.Ended(await self._line(connection).end_call())
 
     async def _audio_chunk(self, connection: Connection, asked: protocol.AudioChunk) -> Record:
         call = connection.call
@@ -306,15 +317,14 @@ class SocketServer:
         return protocol.Pong(asked.client_time_ms, time.time() * 1000)
 
     async def _history(self, connection: Connection, asked: protocol.HistoryRead) -> Record:
-        history, settings = self._line(connection).session.history, self._agent.settings
+        session, settings = self._line(connection).session, self._agent.settings
+        await self._agent.refresh(session)
+        history = session.history
         told = [protocol.HistoryMessage(one.id, one.role, one.text) for one in history.messages]
         return protocol.History(told, history.size_bytes, settings.history_max_messages, settings.history_max_bytes)
 
     async def _history_clear(self, connection: Connection, asked: protocol.HistoryClear) -> Record:
-        history = self._line(connection).session.history
-        count = len(history)
-        history.clear()
-        return protocol.Cleared(count)
+        return protocol.Cleared(await self._agent.clear_history(self._line(connection).session))
 
 
 _HANDLERS: dict[str, Callable[[SocketServer, Connection, Any], Awaitable[Record]]] = {
@@ -351,6 +361,13 @@ class _Outlet:
     def _acknowledged(self, *answer: object) -> None:
         if self.call is not None:
             self.call.acknowledged()
+
+
+def _manager(redis_url: str | None) -> socketio.AsyncManager:
+    """Rooms of this server alone, or joined with those of all others."""
+    if redis_url is None:
+        return socketio.AsyncManager()
+    return socketio.AsyncRedisManager(redis_url, channel="calldrill:socketio", logger=_quiet)
 
 
 def _address(environ: dict[str, Any]) -> str:

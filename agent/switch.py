@@ -38,10 +38,10 @@ class Switch:
 
     def __init__(
         self, calls_max: int, ledger: Ledger, tell: Callable[[str, Record], None], audit: Audit,
-        recordings: Path | None = None,
+        recordings: Path | None = None, on_gone: Callable[[Session, str], None] = lambda session, call_id: None,
     ) -> None:  # fmt: skip
         self._calls_max, self._ledger, self._tell = calls_max, ledger, tell
-        self._audit, self._recordings = audit, recordings
+        self._audit, self._recordings, self._on_gone = audit, recordings, on_gone
         self.calls: dict[str, AnyCall] = {}
         self.closed = False
         self._ends: dict[str, End] = {}
@@ -105,6 +105,7 @@ class Switch:
             self._audit.note("call_ended", call=call.id, session=call.session.id, end=record.end, duration_s=duration_s)
             self._tell(call.session.id, protocol.CallEnded(call.id, ENDED[record.end]))
             self._tell(call.session.id, protocol.State("idle" if call.session.call_id is None else "active"))
+        self._on_gone(call.session, call.id)
         task = asyncio.ensure_future(call.close())  # a call that never came up has something to close, too
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
