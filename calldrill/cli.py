@@ -29,6 +29,7 @@ COMMANDS = {
     "capture": "Read the RTP of a captured call: streams, loss, jitter, gaps, marks.",
     "report": "Remake the report of a run from its folder alone.",
     "compare": "Compare two runs: what got worse, what got better, what cannot be told.",
+    "lab": "The lab by hand: up, exec, list, down, e.g. `calldrill lab up --nat symmetric --profile 3g`.",
     "netem": "Impairments: list, predict what a call would feel, verify with real packets, apply to an interface.",
     "history": "Follow a folder of runs: where a figure changed, and whether for the worse.",
     "agent": "Run the embedded voice agent.",
