@@ -1,7 +1,7 @@
 """Verifies an impairment inside the cage: ``python -m calldrill.verification REQUEST RESULT``, two JSON files.
 
 The request is the profile, already checked, and the seconds allowed; the result is a `Verification`. What happens is
-told on stderr. Exit codes: 0 measured (judging is the caller's), 1 could not run.
+told on stderr. Exit codes: 0 measured (judging is the caller's), 1 could not run: then the result is the reason.
 """
 
 import sys
@@ -38,7 +38,7 @@ def main(asked: str, told: str) -> int:
     try:
         result = measure(msgspec.json.decode(Path(asked).read_bytes(), type=Request))
     except NetemError as error:
-        sys.stderr.write(f"calldrill: {error}\n")
+        Path(told).write_text(str(error))
         return 1
     Path(told).write_bytes(msgspec.json.encode(result))
     return 0

@@ -17,6 +17,7 @@ from netem.commands import Runner, run
 from netem.errors import AskedWrongError, HostLacksError, LabBrokeError
 from netem.ownership import LEAF, ROOT, Found, ifb_name
 from netem.readback import Qdisc, parse
+from netem.seed import refuse_unknown_seed
 
 MODULES = {
     "netem": "sch_netem",
@@ -49,6 +50,7 @@ def attach(device: str, profile: Profile, which: Match, both: bool, for_s: float
     """
     found = look(device, runner)
     refuse_foreign(device, found, both)
+    refuse_unknown_seed((profile.up, profile.down), lambda line: runner(["sh", "-c", line]))
     former = watchdog.watching(device)
     try:
         if for_s is not None:

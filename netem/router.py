@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from measures.network import Impairment
-from netem.errors import AskedWrongError, HostLacksError
+from netem.errors import AskedWrongError
 from netem.readback import Qdisc, parse
+from netem.seed import refuse_unknown_seed
 from netem.tc import change_lines
 from netem.topology import (
     NAT,
@@ -120,7 +121,7 @@ class Router:
             if device not in self._shell.devices:
                 raise AskedWrongError(f"the router has no device {device}; it has {', '.join(self._shell.devices)}")
         with self._lock:
-            self._refuse_seeds_unknown(*wanted.values())
+            refuse_unknown_seed(wanted.values(), self._shell.run)
             lines = [
                 line for device, new in wanted.items() for line in change_lines(device, self._now.get(device), new)
             ]
@@ -144,13 +145,6 @@ class Router:
     def stop(self) -> None:
         """Take it down."""
         self._shell.close()
-
-    def _refuse_seeds_unknown(self, *wanted: Impairment) -> None:
-        # An older tc answers with its whole usage. A kernel too old ignores the seed: `differences` tells that.
-        if all(each.seed is None for each in wanted):
-            return
-        if " seed " not in self._shell.run("tc qdisc add dev lo root netem help 2>&1 || true"):
-            raise HostLacksError("the tc here knows no netem seed: leave `seed` out, or install a newer iproute2")
 
 
 def _bundles(lines: Sequence[str]) -> list[str]:

@@ -215,5 +215,5 @@ def _measured(asked: "Profile", seconds: float) -> "Verification":
         if code == EXIT_INTERRUPTED:
             raise KeyboardInterrupt
         if code != 0:
-            raise RunError("nothing could be verified: the reason is above")
+            raise RunError(result.read_text() if result.exists() else f"the verification ended with {code}")
         return msgspec.json.decode(result.read_bytes(), type=Verification)
