@@ -19,15 +19,15 @@ from netem.ownership import LEAF, ROOT, Found, ifb_name
 from netem.readback import Qdisc, parse
 from netem.seed import refuse_unknown_seed
 
-MODULES = {
-    "netem": "sch_netem",
-    "prio": "sch_prio",
-    "u32": "cls_u32",
-    "mirred": "act_mirred",
-    "ifb": "ifb",
-    "ingress": "sch_ingress",
+QDISCS = ("netem", "prio", "ingress")
+# What tc or ip says when the kernel lacks a part, and the module that has it; None: it is the qdisc in the line.
+UNKNOWN = {
+    "qdisc kind is unknown": None,
+    "classifier not found": "cls_u32",
+    "Failed to load TC action": "act_mirred",
+    "Unknown device type": "ifb",
+    "Operation not supported": "ifb",
 }
-UNKNOWN = ("qdisc kind is unknown", "classifier not found", "Failed to load TC action", "Unknown device type")
 REFUSED = ("Exclusivity flag on", "NLM_F_REPLACE needed", "File exists")
 FORBIDDEN = ("Operation not permitted", "not permitted")
 
@@ -118,12 +118,12 @@ def _told(device: str, argv: list[str], words: str) -> AskedWrongError | HostLac
     """What a failed line means to whoever asked, with the mend."""
     if any(sign in words for sign in FORBIDDEN):
         return HostLacksError(f"changing {device} needs root (CAP_NET_ADMIN): run it with sudo")
-    if any(sign in words for sign in UNKNOWN):
-        # The last word that names a part of tc is what the kernel could not find: `… root handle ca11: netem …`.
-        part = next((word for word in reversed(argv) if word in MODULES and not word.isdigit()), "netem")
+    said = next((sign for sign in UNKNOWN if sign in words), None)
+    if said is not None:
+        module = UNKNOWN[said] or f"sch_{next(word for word in argv if word in QDISCS)}"
         release = platform.release()
         return HostLacksError(
-            f"this kernel ({release}) has no {MODULES[part]}: `modprobe {MODULES[part]}`, or install its extra modules "
+            f"this kernel ({release}) has no {module}: `modprobe {module}`, or install its extra modules "
             f"(Debian/Ubuntu: apt-get install linux-modules-extra-{release}); a drill's own lab does not need them"
         )
     if any(sign in words for sign in REFUSED):
