@@ -32,6 +32,7 @@ COMMANDS = {
     "lab": "The lab by hand: up, exec, list, down, e.g. `calldrill lab up --nat symmetric --profile 3g`.",
     "netem": "Impairments: list, predict what a call would feel, verify with real packets, apply to an interface.",
     "history": "Follow a folder of runs: where a figure changed, and whether for the worse.",
+    "doctor": "Say what this machine can do, and what to install for the rest.",
     "agent": "Run the embedded voice agent.",
     "drills": "List the built-in drills.",
 }

@@ -91,4 +91,6 @@ def host_traces() -> list[str]:
     mounts = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if "calldrill /" in line]
     netns = [str(path) for path in Path("/run/netns").glob("*")]
     runtime = [str(path) for path in Path("/run").glob("calldrill*")]
-    return [*(name for name in names if name.startswith(LAB_LINKS)), *mounts, *netns, *runtime]
+    rules = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=False).stdout.splitlines()
+    tables = [table for table in rules if "calldrill" in table]
+    return [*(name for name in names if name.startswith(LAB_LINKS)), *mounts, *netns, *runtime, *tables]

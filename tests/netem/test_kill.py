@@ -18,15 +18,21 @@ pytestmark = [
     pytest.mark.skipif(cage_problem() is not None, reason=str(cage_problem())),
 ]
 
-MOMENTS = 12
-LIFE_S = 2.5  # a lab takes some two seconds to come up, and here it goes down at once
+# More of them: CALLDRILL_TEST_KILLS=50
+MOMENTS = int(os.environ.get("CALLDRILL_TEST_KILLS", "8"))
+LIFE_S = 5.0  # a lab takes two to four seconds to come up, and here it goes down at once
 UP_AND_DOWN = f"""
 {INTRODUCTION}
 from netem.cage import prepare_inside
 from netem.lab import Lab
+from netem.site import Access, Site, Topology
 runtime = prepare_inside()
+many = (Access("wifi", nat="full-cone", hairpin=True), Access("4g", nat="carrier-grade"))
+walled = Access(nat="symmetric", firewall="http-proxy-only")
+shapes = [Topology(), Topology((Site("home", many, "dual"), Site("office", (walled,))))]
 while True:
-    with Lab(runtime):
+    shapes.reverse()
+    with Lab(runtime, topology=shapes[0]):
         print("up", flush=True)
     print("down", flush=True)
 """
