@@ -26,6 +26,21 @@ MESSAGE_MAX_CHARS = 64 * 1024
 TEXT_MAX_CHARS = 16 * 1024
 ID_MAX_CHARS = 64
 EVENT_AUDIO_HZ = 24_000
+RESPONSE_FIELDS = frozenset(
+    {
+        "instructions",
+        "output_modalities",
+        "conversation",
+        "metadata",
+        "audio",
+        "tools",
+        "tool_choice",
+        "max_output_tokens",
+        "parallel_tool_calls",
+        "reasoning",
+        "prompt",
+    }
+)  # fmt: skip  of these the first three matter here
 PARTS = {"user": ("input_text",), "system": ("input_text",), "assistant": ("output_text", "text")}
 
 
@@ -132,11 +147,21 @@ def _create_response(conversation: "Conversation", asked: Event) -> None:
     wanted = asked.get("response")
     if wanted is not None and not isinstance(wanted, dict):
         raise BadEvent("invalid_type", "response is an object", "response")
-    modalities = (wanted or {}).get("output_modalities")
+    wanted = wanted or {}
+    for name in wanted:
+        if name not in RESPONSE_FIELDS:
+            raise BadEvent("unsupported_parameter", f"response.{name[:80]} is not supported", f"response.{name[:80]}")
+    if wanted.get("conversation", "auto") != "auto":
+        raise BadEvent("invalid_value", "an answer belongs to the conversation: 'auto'", "response.conversation")
+    once, modalities = wanted.get("instructions") or "", wanted.get("output_modalities")
+    if not isinstance(once, str) or len(once) > TEXT_MAX_CHARS:
+        limit = f"instructions are a string of at most {TEXT_MAX_CHARS} characters"
+        raise BadEvent("invalid_value", limit, "response.instructions")
     if modalities not in (None, ["audio"], ["text"]):
         raise BadEvent("invalid_value", 'output_modalities is ["audio"] or ["text"]', "response.output_modalities")
     turns = [message for message in conversation.session.history.messages if message.role == "user"]
     heard = (turns[-1].text or None) if turns else None
+    conversation.session.config.once = once
     conversation.answer(heard, None if modalities is None else modalities == ["audio"])
 
 

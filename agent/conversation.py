@@ -13,6 +13,7 @@ clock is silence.
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
 
@@ -33,6 +34,8 @@ from rtc.opus import Pcm
 PRE_ROLL_FRAMES = 15  # what is recognised begins 300 ms before the onset was noticed
 SPEECHES_KEPT = 8
 UTTERANCE_MAX_FRAMES = 3000
+
+log = logging.getLogger("agent.conversation")
 
 
 class Stages:
@@ -290,4 +293,5 @@ class Conversation:
     def _reap(self, task: asyncio.Task[None]) -> None:
         self._work.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None and not self._closed:
-            self._send(events.error("server_error", "internal_error", f"{type(error).__name__}: {error}"))
+            log.error("a turn failed", exc_info=error)
+            self._send(events.error("server_error", "internal_error", f"the turn failed: {type(error).__name__}"))

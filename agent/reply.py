@@ -117,6 +117,7 @@ class Reply:
         if self.status != "in_progress":
             return
         self.status, self.speech.whole = status, True
+        self._session.config.once = ""
         place = self._place()
         if self._speaks:
             self._send("response.output_audio_transcript.done", **place, transcript=self._text)

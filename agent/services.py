@@ -33,7 +33,8 @@ MANNER = (
 
 def instructions(session: Session) -> str:
     """The system prompt: how to speak, and what the session asks for."""
-    return f"{MANNER}\n\n{session.config.instructions}".strip()
+    parts = (MANNER, session.config.instructions, session.config.once)
+    return "\n\n".join(part for part in parts if part)
 
 
 def dialogue(session: Session) -> list[tuple[str, str]]:

@@ -39,6 +39,7 @@ class SessionConfig:
     answers: bool = True
     interruptible: bool = True
     told: dict[str, Any] = field(default_factory=dict)
+    once: str = ""  # instructions for the answer that is being made, and for no other
 
     def update(self, asked: object) -> None:
         """Merge in a session object. Raises `ConfigError`, and then nothing is changed."""

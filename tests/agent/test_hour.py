@@ -2,7 +2,7 @@
 
 A conversation is held in virtual time: the caller's real packets are decoded and heard as fast as they can be, each
 frame that the agent has to say is taken at once. Everything else is as in a call: the detector, the brain, the voice,
-the history with its bounds, every event. Five minutes are held by default and the growth is taken for an hour;
+the history with its bounds, every event. Three minutes are held by default and the growth is taken for an hour;
 ``CALLDRILL_TEST_HOURS=1`` holds whole ones. (A real hour: ``python -m benchmarks.agent hour``.)
 """
 
@@ -25,7 +25,7 @@ from agent.voice import Voice
 from loadtest.conversation import clip
 from rtc.codec import OPUS
 
-HOURS = float(os.environ.get("CALLDRILL_TEST_HOURS", "0")) or 1 / 12
+HOURS = float(os.environ.get("CALLDRILL_TEST_HOURS", "0")) or 1 / 20
 FRAMES_PER_HOUR = 50 * 3600
 GROWN_MAX_MB = 30.0
 

@@ -76,13 +76,15 @@ async def test_claude_answers_in_a_stream(claude: tuple[Service, RunningAgent]) 
         phone.ask("Hello there")
         assert await phone.answered() == "Hello. It is a fine day."
         assert [event["delta"] for event in phone.events("response.output_audio_transcript.delta")] == SAID
-        phone.ask("And now?")
+        phone.type("And now?")
+        phone.send({"type": "response.create", "response": {"instructions": "Only this once: sing."}})
         await phone.answered(2)
         await until(lambda: len(phone.audible()) > 20, 20)
     first, second = service.asked[-2:]
     assert (first.path, first.headers["authorization"]) == ("/v1/messages", f"Bearer {KEY}")
     assert (first.body["model"], first.body["stream"]) == ("claude-haiku-4-5", True)
     assert first.body["system"].endswith("Be a pirate.")
+    assert second.body["system"].endswith("Be a pirate.\n\nOnly this once: sing.")
     assert second.body["messages"] == [
         {"role": "user", "content": "Hello there"},
         {"role": "assistant", "content": "Hello. It is a fine day."},
