@@ -44,6 +44,7 @@ KINDS = {
     "udp-blocked": (_PRESERVED, False, ""),
     "only-443": (_PRESERVED, False, ""),
     "narrow": (_PRESERVED, False, ""),
+    "lossy": (_PRESERVED, True, "accept"),
 }
 _DROPS = {
     "udp-blocked": "meta l4proto udp drop",
@@ -59,6 +60,7 @@ def rules(kind: str) -> str:
         lead = f"ip daddr {OUTSIDE} dnat to udp dport map @inside"
     turned = f'iifname "in0" oifname "in0" snat to {OUTSIDE}' if kind == "hairpin" else ""
     blocked = f'iifname "in0" {_DROPS[kind]}' if kind in _DROPS else ""
+    blocked = "numgen random mod 100 < 10 drop" if kind == "lossy" else blocked
     first = let_in if kind == "no-icmp" else ""
     return f"""
 table ip kind {{

@@ -39,6 +39,7 @@ OTHERS = [
     ("hairpin", COTURN, "--timeout", "1"),
     ("no-icmp", COTURN, "--timeout", "1", "--lifetime", "6"),
     ("udp-blocked", COTURN, "--timeout", "0.6"),
+    ("lossy", COTURN, "--timeout", "2"),
 ]
 Outcome = tuple[int, dict, str]
 
@@ -96,6 +97,12 @@ def test_the_lifetime_of_a_binding_is_told(told: dict) -> None:
     life = _verdict(nat, "lifetime")
     assert life["alive_s"] < 4.5, (life, nat["log"])
     assert life["dead_s"] > 2.5, (life, nat["log"])
+
+
+def test_lost_packets_never_make_another_nat_of_it(told: dict) -> None:
+    """A full cone that loses a tenth of the packets each way: right, or inconclusive, and nothing else."""
+    code, nat, err = told["lossy", COTURN]
+    assert (nat["kind"], code) in (("full cone", 0), ("inconclusive", 3)), (nat["mapping"], nat["filtering"], err)
 
 
 def test_a_path_that_carries_no_udp_could_not_be_told(told: dict) -> None:
