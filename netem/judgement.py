@@ -14,8 +14,8 @@ from scipy.stats import chi2
 from measures.network import Impairment, ProofCheck
 from measures.verification import Unjudged
 from netem.expectation import Expectation, distance, runs
-from netem.loss import mean_burst, mean_loss
-from netem.prediction import ALPHA, Interval
+from netem.loss import is_independent, mean_burst, mean_loss
+from netem.prediction import ALPHA, Interval, binomial_interval
 from netem.trains import Crossing
 
 QUIET_MS = 0.5
@@ -120,18 +120,21 @@ def _bursts(asked: Impairment, lost: "np.ndarray[tuple[int, int], np.dtype[np.bo
     name = "lengths of bursts of loss, chi-square"
     counted = runs(lost)
     total = int(counted.sum())
-    if total < LEAST_RUNS:
-        return Unjudged(name, f"{total} bursts are too few (at least {LEAST_RUNS}): send more (--seconds)")
     bins = merged(counted, np.asarray(expected.run_shares) * total)
-    if len(bins) < 2:
-        longest = sum(share for share in expected.run_shares[1:]) * total
-        bins = [(int(counted[0]), expected.run_shares[0] * total), (total - int(counted[0]), longest)]
-    chi_square = sum((seen - wanted) ** 2 / max(wanted, 1e-9) for seen, wanted in bins)
+    if len(bins) < 2 and is_independent(asked.loss):
+        return _alone(counted, expected)
+    if total < LEAST_RUNS or len(bins) < 2:
+        return Unjudged(name, f"{total} bursts are too few (at least {LEAST_RUNS}): send more (--seconds)")
+    chi_square = sum((seen - wanted) ** 2 / wanted for seen, wanted in bins)
     limit = float(chi2.ppf(1 - ALPHA, len(bins) - 1))
-    words = f"mean {mean_burst(asked.loss) or 0:.3g} packets"
-    if total and bins[-1][1] < 1:  # an expectation so small that the statistic means nothing
-        return Unjudged(name, "bursts of more than one packet are too rare here to compare")
-    return _row(name, words, Interval(0.0, limit), chi_square, 2)
+    return _row(name, f"mean {mean_burst(asked.loss) or 0:.3g} packets", Interval(0.0, limit), chi_square, 2)
+
+
+def _alone(counted: "np.ndarray[tuple[int], np.dtype[np.int64]]", expected: Expectation) -> Row:
+    """Where packets are to be lost one by one and seldom, few bursts may be longer than one."""
+    total, longer = int(counted.sum()), int(counted[1:].sum())
+    share = min(1.0, sum(expected.run_shares[1:]))
+    return _row(f"bursts longer than one (of {total})", "by chance only", binomial_interval(total, share), longer, 0)
 
 
 def merged(

@@ -39,6 +39,7 @@ EVENTS_WANTED = 30
 WIDEST_SPACING_MS, CLOSEST_SPACING_MS = 5.0, 1.0
 LOAD = 1 / 3
 SMALL_FRAME, LARGE_FRAME = 242, 1042
+SLOW_KBIT, SLOW_FRAME = 1000.0, 100  # small packets, so that a slow link takes enough of them
 RATE_OVER, RATE_FRAME, RATE_S, RATE_PPS = 1.2, 1442, 3.0, 100
 WAIT_S = 0.3
 QUANTILES = 201
@@ -72,7 +73,8 @@ def verify(leg: BareLeg, profile: Profile, seconds: float = SECONDS, say: Say = 
 
 def main_plan(asked: Impairment, seconds: float) -> Plan:
     """How many packets, how far apart, how long: enough for the rarest thing asked for, if it can be had in time."""
-    frame = LARGE_FRAME if asked.corrupt_pct else SMALL_FRAME
+    slow = asked.rate_kbit is not None and asked.rate_kbit < SLOW_KBIT
+    frame = LARGE_FRAME if asked.corrupt_pct else SLOW_FRAME if slow else SMALL_FRAME
     closest = CLOSEST_SPACING_MS
     if asked.rate_kbit is not None:
         closest = max(closest, frame * 8 / asked.rate_kbit / LOAD)

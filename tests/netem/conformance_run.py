@@ -1,12 +1,15 @@
-"""Measures, in one lab, every habit of sch_netem that this project relies on: run in a cage, prints one JSON document.
+"""Measures, in one lab, every habit of sch_netem that this project relies on; prints one JSON document.
 
+In a cage it finds the best router there is; in a guest, which needs no cage, the kernel's own.
 ``python -m tests.netem.conformance_run``. Each step sets the directions of a bare leg in tc's own words (so that also
 what our linter refuses can be seen at work), sends a train each way, and keeps the figures; `test_conformance` judges.
 """
 
 import json
+import os
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 
@@ -18,7 +21,9 @@ from netem.expectation import expect
 from netem.judgement import delivered_kbit, first_copies, is_quiet, judge, one_way_ms
 from netem.router import RouterShell
 from netem.tc import netem_arguments
-from netem.trains import Crossing, Path, Plan
+from netem.trains import Crossing, Plan
+from netem.trains import Path as TrainPath
+from tests.netem.guest import TOLD
 
 FRAME = 242
 
@@ -26,7 +31,7 @@ FRAME = 242
 class Bench:
     """A bare leg with a path over it."""
 
-    def __init__(self, leg: BareLeg, shell: RouterShell, path: Path) -> None:
+    def __init__(self, leg: BareLeg, shell: RouterShell, path: TrainPath) -> None:
         self._shell, self._path = shell, path
         self.up, self.down = leg.router.devices
         self._noise: list[list[float]] = []
@@ -141,14 +146,15 @@ def measure(bench: Bench) -> dict[str, object]:
     return told
 
 
-def main() -> None:
-    runtime = prepare_inside()
+def main(in_guest: bool) -> None:
+    runtime = Path("/run") if in_guest else prepare_inside()
     shell = choose_backend(runtime, legs=LEGS)
-    with BareLeg(runtime, shell) as leg, Path(NEAR, FAR, FAR_ADDRESS) as path:
+    with BareLeg(runtime, shell) as leg, TrainPath(NEAR, FAR, FAR_ADDRESS) as path:
         told = measure(Bench(leg, shell, path))
         told["backend"] = leg.router.detail
-    sys.stdout.write(json.dumps(told) + "\n")
+    sys.stdout.write((TOLD if in_guest else "") + json.dumps(told) + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    main()
+    main(in_guest=os.environ.get("CALLDRILL_PROGRAM") is not None)

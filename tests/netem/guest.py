@@ -53,13 +53,13 @@ def guest_problem() -> str | None:
     return None
 
 
-def run_in_guest(program: str, limit_s: float = LIMIT_S) -> Any:
+def run_in_guest(program: str, limit_s: float = LIMIT_S, memory: str = "320M") -> Any:
     """The document that a module of this project tells from inside a guest."""
     with tempfile.TemporaryDirectory(prefix="calldrill-guest-", dir="/tmp") as folder:
-        return _run(Path(folder), program, limit_s)
+        return _run(Path(folder), program, limit_s, memory)
 
 
-def _run(home: Path, program: str, limit_s: float) -> Any:
+def _run(home: Path, program: str, limit_s: float, memory: str) -> Any:
     (home / "init").write_text(INIT)
     shutil.copyfile(find("mount"), home / "mount")
     for name in ("init", "mount"):
@@ -70,8 +70,8 @@ def _run(home: Path, program: str, limit_s: float) -> Any:
     (home / "lib").mkdir()
     (home / "lib/modules").symlink_to(MODULES)
     arguments = [
-        "mem=320M", "rootfstype=hostfs", "rootflags=/", "ro", f"init={home / 'init'}", "con=null", "con0=null,fd:1",
-        "umid=guest", f"uml_dir={home}/", "quiet", f"CALLDRILL_MOUNT={home / 'mount'}",
+        f"mem={memory}", "rootfstype=hostfs", "rootflags=/", "ro", f"init={home / 'init'}", "con=null",
+        "con0=null,fd:1", "umid=guest", f"uml_dir={home}/", "quiet", f"CALLDRILL_MOUNT={home / 'mount'}",
         f"CALLDRILL_HOME={home}", f"CALLDRILL_WANTED={','.join(WANTED)}", f"CALLDRILL_ROOT={ROOT}",
         f"CALLDRILL_PYTHON={sys.executable}", f"CALLDRILL_PROGRAM={program}",
     ]  # fmt: skip

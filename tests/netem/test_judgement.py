@@ -72,6 +72,14 @@ def test_a_loss_so_rare_that_none_would_pass_is_not_judged():
     assert "send more" in row.reason
 
 
+def test_a_seldom_loss_comes_alone():
+    asked = Impairment(loss=RandomLoss(1))
+    [row] = [row for name, row in rows(asked, asked).items() if name.startswith("bursts longer")]
+    assert isinstance(row, ProofCheck)
+    assert row.passed
+    assert failed(asked, Impairment(loss=BurstyLoss(1, 3))) >= {"bursts longer than one"}
+
+
 def test_copies_and_damage_that_nobody_asked_for_fail():
     seen = crossing(Impairment())
     seen.arrivals += [(3, 10**12), (4, 10**12)]
