@@ -7,7 +7,7 @@ certain only where a gap lost all its packets on one way; in a mixed gap each pa
 
 A reflector of ours also sends receipts of the last 64 packets with each reply (`stamp_tlv`). A lost packet that any
 reply's receipts hold was lost on the way down; one that replies cover and none of them holds was lost on the way up.
-That settles each packet, mixed gaps too, unless more than 63 in a row were lost.
+That settles each packet, mixed gaps too, unless more than 63 in a row were lost and the totals leave it open.
 
 A stateless reflector repeats our number, which proves nothing. The sampler skips one of its own numbers at the
 start: after that a stateful reflector can never give our number back, so equal numbers mean stateless.
@@ -40,10 +40,14 @@ class LossCount:
 
 @dataclass(frozen=True, slots=True)
 class LossSides:
-    """The side of every lost packet by our number, and the totals."""
+    """The side of every lost packet by our number, and the totals.
+
+    ``mixed`` holds the gaps in which packets were lost both ways: which they were, and how many on the way down.
+    """
 
     sides: dict[int, LossSide]
     count: LossCount
+    mixed: tuple[tuple[tuple[int, ...], int], ...] = ()
 
 
 def is_stateful(replies: Iterable[Reply]) -> bool:
@@ -65,6 +69,7 @@ def loss_sides(sent: Sequence[int], replies: Sequence[Reply], no_samples: frozen
         return LossSides(sides, LossCount(unknown=len(sides)))
     seen = {theirs for _, theirs in replies}
     up = down = 0
+    mixed: list[tuple[tuple[int, ...], int]] = []
     for (s1, r1), (s2, r2) in pairwise(sorted(answered.items())):
         gap = missing[bisect(missing, s1) : bisect(missing, s2)]
         unseen = sum(theirs not in seen for theirs in range(r1 + 1, min(r2, r1 + len(gap) + 2)))
@@ -75,9 +80,11 @@ def loss_sides(sent: Sequence[int], replies: Sequence[Reply], no_samples: frozen
             sides.update(dict.fromkeys(lost, "down" if unseen else "up"))
         elif len(lost) < len(gap):
             continue  # a mixed gap at an end, shared with a hello or a farewell
+        else:
+            mixed.append((tuple(lost), unseen))
         share = len(lost) if unseen == len(gap) else unseen
         down, up = down + share, up + len(lost) - share
-    return LossSides(sides, LossCount(up, down, len(sides) - up - down))
+    return LossSides(sides, LossCount(up, down, len(sides) - up - down), tuple(mixed))
 
 
 def with_receipts(told: LossSides, receipts: Iterable[tuple[int, int]]) -> LossSides:
@@ -92,6 +99,11 @@ def with_receipts(told: LossSides, receipts: Iterable[tuple[int, int]]) -> LossS
                 sides[seq - back] = "down" if bits >> back & 1 else "up"
                 if bits >> back & 1:
                     open_ones.discard(seq - back)  # it did arrive: no other reply can say otherwise
+    for lost, down in told.mixed:  # and what a gap's receipts leave open, its totals may settle
+        rest = [seq for seq in lost if sides[seq] == "unknown"]
+        left = down - sum(sides[seq] == "down" for seq in lost)
+        if left in (0, len(rest)):
+            sides.update(dict.fromkeys(rest, "down" if left else "up"))
     settled = list(sides.values())
     if "unknown" in settled and told.count.unknown < settled.count("unknown"):
         return LossSides(sides, told.count)

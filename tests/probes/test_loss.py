@@ -65,3 +65,13 @@ def test_a_packet_that_arrived_late_there_was_not_lost_on_the_way_up() -> None:
     assert with_receipts(told, [(6, 0b01), (7, 0b101)]).sides == {5: "down"}
     assert with_receipts(told, [(7, 0b101), (6, 0b01)]).sides == {5: "down"}
     assert with_receipts(told, [(80, 1)]).sides == {5: "unknown"}
+
+
+def test_the_totals_settle_what_the_receipts_of_a_long_gap_leave_open() -> None:
+    fates = ["up"] * 70 + ["down"] * 5  # the reply after it has receipts of the last 63 only
+    sent, replies = _run(fates)
+    came = {0, *range(72, 77), 77}
+    receipts = [(seq, sum(1 << back for back in range(64) if seq - back in came)) for seq, _ in replies]
+    told = with_receipts(loss_sides(sent, replies), receipts)
+    assert [told.sides[seq] for seq in range(2, 77)] == fates
+    assert (told.count.up, told.count.down, told.count.unknown) == (70, 5, 0)
