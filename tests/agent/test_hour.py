@@ -13,6 +13,7 @@ import os
 import time
 
 import psutil
+import pytest
 
 from agent.brain import ScriptedBrain
 from agent.conversation import Conversation, Stages
@@ -69,6 +70,7 @@ class VirtualCall:
         await self._conversation.close()
 
 
+@pytest.mark.timeout(3600)
 async def test_an_hour_of_conversation_takes_less_than_30_mb() -> None:
     call, grown_mb = VirtualCall(), 0.0
     warm, whole = FRAMES_PER_HOUR // 30, int(FRAMES_PER_HOUR * HOURS)

@@ -8,6 +8,7 @@ import os
 
 import httpx
 import psutil
+import pytest
 
 from tests.agent.phone import calling
 from tests.agent.server import RunningAgent, running_agent
@@ -39,6 +40,7 @@ async def held(agent: RunningAgent) -> dict[str, float]:
     }  # fmt: skip
 
 
+@pytest.mark.timeout(3600)
 async def test_calls_leave_nothing_behind() -> None:
     with running_agent(RECOGNISER="none", SESSION_TTL_S="5") as agent:
         for _ in range(CALLS // 4):
