@@ -26,21 +26,10 @@ MESSAGE_MAX_CHARS = 64 * 1024
 TEXT_MAX_CHARS = 16 * 1024
 ID_MAX_CHARS = 64
 EVENT_AUDIO_HZ = 24_000
-RESPONSE_FIELDS = frozenset(
-    {
-        "instructions",
-        "output_modalities",
-        "conversation",
-        "metadata",
-        "audio",
-        "tools",
-        "tool_choice",
-        "max_output_tokens",
-        "parallel_tool_calls",
-        "reasoning",
-        "prompt",
-    }
-)  # fmt: skip  of these the first three matter here
+RESPONSE_FIELDS = frozenset({
+    "instructions", "output_modalities", "conversation", "metadata", "audio", "tools", "tool_choice", "reasoning",
+    "max_output_tokens", "parallel_tool_calls", "prompt",
+})  # fmt: skip
 PARTS = {"user": ("input_text",), "system": ("input_text",), "assistant": ("output_text", "text")}
 
 

@@ -94,7 +94,7 @@ async def test_odd_events_are_answered_and_break_nothing() -> None:
     half = r'{"type": "conversation.item.create", "item": {"content": [{"type": "input_text", "text": "\ud800"}]}}'
     conversation.take(half)
     assert told[-1]["error"]["code"] == "invalid_json"
-    assert errors > CASES
+    assert errors > 1000
     assert len(session.history) <= 50
     conversation.take('{"type": "session.update", "session": {"output_modalities": ["text"]}}')
     await until(lambda: not conversation.answering)
