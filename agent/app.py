@@ -26,17 +26,17 @@ may call only when they are on the list of allowed ones.
 import contextlib
 from collections.abc import AsyncIterator
 
-import socketio
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from agent import page_files, realtime_door, session_door, status_door
 from agent.refusal import Refusal, refused
 from agent.running import Agent
 
+SOCKET_PATH = "/socket.io/"
 ROUTES = [
     Route("/v1/realtime/client_secrets", realtime_door.client_secrets, methods=["POST"]),
     Route("/v1/realtime/calls", realtime_door.place_call, methods=["POST"]),
@@ -74,4 +74,9 @@ def create_app(agent: Agent) -> ASGIApp:
         allow_methods=["GET", "POST", "PATCH", "DELETE"], allow_headers=["Authorization", "Content-Type"],
     )  # fmt: skip
     http = Starlette(routes=ROUTES, lifespan=lifespan, middleware=[cors], exception_handlers={Refusal: refused})
-    return socketio.ASGIApp(agent.socket.sio, http)  # type: ignore[no-any-return]
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        to_socket = scope["type"] != "lifespan" and scope["path"].startswith(SOCKET_PATH)
+        await (agent.socket.serve if to_socket else http)(scope, receive, send)
+
+    return app

@@ -323,7 +323,7 @@ LIMITS = (
     Limit("bytes of one packet", MESSAGE_MAX_BYTES, "the connection is closed"),
     Limit("seconds without authentication", UNAUTHENTICATED_S, "the connection is closed"),
     Limit("events in a second, on average over two", EVENTS_PER_S, "`rate_limited`"),
-    Limit("refused events in a row", STRIKES_MAX, "the connection is closed"),
+    Limit("refused events, each good one making up for one", STRIKES_MAX, "the connection is closed"),
     Limit("ms of sound in one chunk", CHUNK_MAX_MS, "`invalid_value`"),
     Limit("percent of real time that the caller's sound may take", 200, "`rate_limited`"),
 )

@@ -14,11 +14,12 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import socketio
+from starlette.types import Receive, Scope, Send
 
 from agent import protocol, tokens
 from agent.line import Line
@@ -50,7 +51,7 @@ class Refused(Exception):  # noqa: N818  an answer, not a fault
 
 @dataclass(slots=True)
 class Connection:
-    """One connection. ``strikes`` counts refused events in a row."""
+    """One connection. ``strikes`` counts refused events; a good one makes up for one."""
 
     sid: str
     address: str
@@ -81,7 +82,7 @@ class SocketServer:
         self._connections: dict[str, Connection] = {}
         self._lines: dict[str, Line] = {}
         self._handshakes = _Handshakes()
-        self._retiring: set[asyncio.Task[None]] = set()
+        self._work: set[asyncio.Task[None]] = set()
         self._sweeper: asyncio.Task[None] | None = None
         self.initialized = False
         origins = agent.settings.cors_origins
@@ -124,7 +125,7 @@ class SocketServer:
 
     async def hang_up(self) -> None:
         """End all lines, when everything is told, and all connections."""
-        for task in list(self._retiring):
+        for task in list(self._work):
             task.cancel()
         for line in list(self._lines.values()):
             await line.flush()
@@ -164,7 +165,12 @@ class SocketServer:
 
     async def _on_disconnect(self, sid: str, reason: str = "") -> None:
         connection = self._connections.pop(sid, None)
-        if connection is None or connection.session is None:
+        if connection is None:
+            return
+        eio_sid = self.sio.manager.eio_sid_from_sid(sid, "/")
+        if reason == self.sio.reason.CLIENT_DISCONNECT and eio_sid is not None:
+            self._spawn(self._drop(eio_sid))  # who has left the only namespace has no use for its transport
+        if connection.session is None:
             return
         if connection.call is not None and connection.call.state == "connected":
             await self._agent.switch.end(connection.call, "lost" if reason in LOST else "hung_up")
@@ -196,12 +202,35 @@ class SocketServer:
                     await self._close(one.sid)
             waiting = {sid for sid in self.sio.environ if self.sio.manager.sid_from_eio_sid(sid, "/") is None}
             for eio_sid in self._handshakes.stale(waiting, now_s):
-                with contextlib.suppress(Exception):
-                    await self.sio.eio.disconnect(eio_sid)
+                await self._drop(eio_sid)
 
     async def _close(self, sid: str) -> None:
+        eio_sid = self.sio.manager.eio_sid_from_sid(sid, "/")
         with contextlib.suppress(Exception):
             await self.sio.disconnect(sid)
+        if eio_sid is not None:
+            await self._drop(eio_sid)
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As an ASGI application. What the library stumbles over ends the transport and is not remembered."""
+        try:
+            await self.sio.handle_request(scope, receive, send)
+        except Exception as error:
+            log.info("a transport ends: %s", type(error).__name__)
+            for eio_sid, environ in list(self.sio.environ.items()):
+                if environ["asgi.scope"] is scope:
+                    await self._drop(eio_sid)
+            if scope["type"] == "websocket":
+                with contextlib.suppress(Exception):
+                    await send({"type": "websocket.close", "code": 1002})
+
+    async def _drop(self, eio_sid: str) -> None:
+        """End a transport, whatever its client makes of it: the library only asks it to close."""
+        transport = self.sio.eio.sockets.get(eio_sid)
+        if transport is not None:
+            with contextlib.suppress(Exception):
+                await transport.close(wait=False)
+            transport.queue.put_nowait(None)  # ends its writer, and that the WebSocket
 
     # -- events ----------------------------------------------------------------------------------------------
 
@@ -212,7 +241,7 @@ class SocketServer:
             return protocol.acknowledgement(Problem("server_error", "closed", "this connection is closed"))
         try:
             answer = await self._do(connection, event, data)
-            connection.strikes = 0
+            connection.strikes = max(0, connection.strikes - 1)
         except Refused as refused:
             answer = refused.problem
             connection.strikes += 1
@@ -268,9 +297,12 @@ class SocketServer:
     def release_line(self, session_id: str) -> None:
         """Nothing here needs the session's line any more, unless somebody follows it."""
         if session_id in self._lines and not self._is_followed(session_id):
-            task = asyncio.ensure_future(self._retire(session_id))
-            self._retiring.add(task)
-            task.add_done_callback(self._retiring.discard)
+            self._spawn(self._retire(session_id))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
 
     def _teller(self, session_id: str) -> Callable[[Record], Awaitable[None]]:
         return lambda record: self._emit(record, session_id)

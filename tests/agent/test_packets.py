@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from socketio import packet
 
@@ -52,6 +52,7 @@ NEAR = st.tuples(st.sampled_from("0123456"), st.text("0123456789-/,", max_size=1
 )
 
 
+@settings(max_examples=1000)
 @given(st.text(max_size=100) | st.binary(max_size=100) | NEAR)
 def test_nothing_raises(data: object) -> None:
     read = StrictPacket(encoded_packet=data)

@@ -98,7 +98,7 @@ def _spoken(form: Format) -> list[bytes]:
     return [b"".join(frames[start : start + 2]) for start in range(0, len(frames), 2)]
 
 
-@pytest.mark.parametrize("form", [Format("pcm16", 16000), Format("pcma", 8000)], ids=lambda form: form.codec)
+@pytest.mark.parametrize("form", [Format("pcm16", 16000)], ids=lambda form: form.codec)
 async def test_a_spoken_conversation_and_barge_in(agent: RunningAgent, form: Format) -> None:
     async with node_clients() as clients:
         client = await clients.connect(agent.url, str(agent.secret()["value"]))
@@ -110,7 +110,7 @@ async def test_a_spoken_conversation_and_barge_in(agent: RunningAgent, form: For
         for seq, chunk in enumerate(_spoken(form)):
             audio = {"base64": base64.b64encode(chunk).decode()}
             assert (await client.asks("audio_chunk", {"seq": seq, "audio": audio}))["missing"] == 0
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.01)
         await client.gets("speech_started")
         await client.gets("speech_stopped")
         await client.gets("audio_chunk", 20)
