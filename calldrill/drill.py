@@ -248,10 +248,17 @@ def _trouble(drill: Drill) -> str | None:
     """What the types could not see; None when all is well."""
     return (
         _metrics_trouble(drill.agent.metrics)
+        or _family_trouble(drill.lab)
         or timeline_trouble(drill.timeline, drill.lab.topology())
         or _callers_trouble(drill.callers, len(drill.lab.sites))
         or _checks_trouble(drill.presets, drill.checks)
     )
+
+
+def _family_trouble(lab: LabPart) -> str | None:
+    if any(not site.has_ipv4 for site in lab.topology().sites):
+        return "lab.family: 'ipv6' alone carries no drill, for its callers and its agent speak IPv4; use 'dual'"
+    return None
 
 
 def _metrics_trouble(address: str) -> str | None:

@@ -13,6 +13,9 @@ import msgspec
 from agent import brain, client_events, events, faults, models, protocol, services, settings
 from calldrill.cli import COMMANDS
 from calldrill.drill import built_in_drills, load_drill
+from calldrill.lab_part import PlacePart
+from calldrill.timeline import MOMENTS
+from calldrill.timeline_part import KEYS
 from loadtest import adaptation, life
 from loadtest.reconnection import REACTIONS, SEVERITY
 from loadtest.steps import CONNECTING, FLOW
@@ -22,6 +25,7 @@ from measures.policy import POLICIES
 from measures.preset import PRESETS
 from netem.loss import mean_loss
 from netem.profiles import PROFILES
+from netem.site import FIREWALLS, NATS
 from probes.causes import CAUSES
 from probes.lint import RULES
 from probes.nat import CLASSIC, FILTERING, MAPPING
@@ -293,11 +297,47 @@ def agent_faults() -> str:
     )
 
 
+def lab() -> str:
+    """Sites, NATs, firewalls, and what a timeline can do."""
+    nats = [[f"`{kind}`", *behaviour] for kind, behaviour in NATS.items()]
+    walls = [[f"`{kind}`", does] for kind, does in FIREWALLS.items()]
+    kinds = []
+    for kind, (needed, allowed, does) in KEYS.items():
+        keys = [f"`{key}`" for key in needed] + [f"(`{key}`)" for key in allowed]
+        kinds.append([f"`{kind}`", does, ", ".join(keys) or "–"])
+    moments = [[f"`{name}`", what] for name, (_, what) in MOMENTS.items()]
+    keys = [
+        [f"`{name}`", f"`{default}`" if not isinstance(default, bool) else str(default).lower()]
+        for name, default in zip(PlacePart.__struct_fields__, PlacePart.__struct_defaults__, strict=True)
+        if name != "accesses"
+    ]
+    return (
+        "# The lab\n\nWhat a drill's `[lab]` can say of the callers' site; `calldrill lab up` has options for it."
+        " `[[lab.accesses]]` are further ways to the internet (`name`, `profile`, `nat`, `hairpin`, `firewall`);"
+        " `[[lab.sites]]` are several sites instead, each with a `name` and all of these keys; the calls are dealt to"
+        " them in turn.\n\n"
+        + table(["key", "default"], keys)
+        + "\n## NATs\n\nBehaviour as RFC 4787 has it. `hairpin = true` goes with one NAT: not none, not two.\n\n"
+        + table(["`nat`", "mapping", "filtering"], nats)
+        + "\n## Firewalls\n\n"
+        + table(["`firewall`", "what it does"], walls)
+        + "\n## Families\n\n`ipv4`, `ipv6`, or `dual`. IPv6 is never translated; behind a NAT it has a home router's"
+        " filter (RFC 6092). The embedded agent and the callers speak IPv4, so a drill's calls need `ipv4` or `dual`.\n"
+        + "\n## Timeline\n\nKeys in brackets may be left out. Every kind takes `at_s` and `after`;"
+        ' `after = { event = "agent-speaks", call = "call-1", count = 2 }` counts from the second time that call-1'
+        " hears the agent begin; without `call` from that of any call.\n\n"
+        + table(["`kind`", "what happens", "keys"], kinds)
+        + "\n"
+        + table(["`event`", "when"], moments)
+    )
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "metrics.md": metrics,
     "states.md": states,
     "profiles.md": profiles,
     "commands.md": commands,
+    "lab.md": lab,
     "socketio.md": socketio,
     "agent-settings.md": agent_settings,
     "realtime-events.md": realtime_events,

@@ -88,6 +88,7 @@ WRONG = [
         GOOD + '[lab]\nfamily = "ipv6"\nnat = "symmetric"\n',
         "nat 'symmetric': IPv6 is not translated",
     ),
+    (GOOD + '[lab]\nfamily = "ipv6"\n', "lab.family: 'ipv6' alone carries no drill"),
     (GOOD + '[[lab.sites]]\nprofile = "wifi"\n', "lab.sites[0]: missing 'name'"),
     (GOOD + '[[lab.sites]]\nname = "a"\nnats = 1\n', "lab.sites[0]: unknown key 'nats'; known keys: access, profile"),
     (GOOD + '[lab]\nnat = "none"\n[[lab.sites]]\nname = "a"\n', "lab.nat: does not go beside lab.sites"),

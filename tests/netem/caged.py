@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -52,12 +52,22 @@ class Inside:
 
     program: int
     namespaces: tuple[str, ...]
+    held: list[int] = field(default_factory=list, compare=False)
 
     @classmethod
     def of(cls, line: str) -> "Inside":
         """From the line of INTRODUCTION."""
         pid, *namespaces = line.split()
-        return cls(int(pid), tuple(namespaces))
+        inside = cls(int(pid), tuple(namespaces))
+        inside.hold()
+        return inside
+
+    def hold(self) -> None:
+        """Keep the namespaces' numbers ours: the kernel gives a free one to whoever makes the next cage."""
+        with contextlib.suppress(LookupError, OSError):
+            process = self.host_pid(self.program)
+            for name in self.namespaces:
+                self.held.append(os.open(f"/proc/{process}/ns/{name.partition(':')[0]}", os.O_RDONLY))
 
     def host_pid(self, inner: int) -> int:
         """The pid, out here, of the process with that pid in there."""
@@ -79,9 +89,10 @@ class Inside:
             if not self.survivors():
                 break
             tick.wait(0.01)
-        assert self.survivors() == []
-        listed = subprocess.run(["lsns", "-n", "-o", "NS"], capture_output=True, text=True, check=True).stdout.split()
-        assert not {name.partition("[")[2].rstrip("]") for name in self.namespaces} & set(listed)
+        survivors = self.survivors()
+        while self.held:
+            os.close(self.held.pop())
+        assert survivors == []
 
 
 def host_traces() -> list[str]:
