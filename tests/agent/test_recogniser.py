@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from agent import models
 from agent.recogniser import HearsSpeechOnly, SphinxRecogniser
 from rtc.opus import FRAME_SAMPLES, Pcm, encode, read_audio
+from rtc.speech import ActivityConfig
 from tests.agent.phone import calling
 from tests.agent.server import running_agent
 from tests.waiting import until
@@ -62,6 +64,13 @@ async def test_words_are_recognised_also_after_one_was_dropped_and_the_process_d
         assert "code word" in f"{await recognised(recogniser, pcm)}"
     finally:
         await recogniser.close()
+
+
+def test_without_its_package_only_speech_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SphinxRecogniser, "is_installed", staticmethod(lambda: False))
+    stages = models.build(models.choose({}), "en-us", ActivityConfig())
+    assert isinstance(stages.recogniser, HearsSpeechOnly)
+    assert not stages.recogniser.hears_words
 
 
 async def test_without_words_it_is_known_that_somebody_spoke(tmp_path: Path) -> None:
