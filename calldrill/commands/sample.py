@@ -65,7 +65,7 @@ def sample(
         Path | None, typer.Option(help="File with the key of authenticated STAMP (else: CALLDRILL_STAMP_KEY).")
     ] = None,
     json_out: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
-    plot: Annotated[Path | None, typer.Option(help="Draw the round trips into this SVG file.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw each target's round trips as SVG.")] = None,
     record: Annotated[Path | None, typer.Option(help="Append samples and self-check to this samples.jsonl.")] = None,
 ) -> None:
     """Sample paths with isochronous trains of packets, as `calldrill sample stamp://host:8620 --duration 30`."""
@@ -163,19 +163,21 @@ def _keep(recorder: "Recorder", outcomes: "list[Outcome]", floor: "NoiseFloor | 
 
 
 def _draw(path: Path, outcomes: "list[Outcome]") -> None:
+    """One picture for each target that answered: with several, ``trips.svg`` becomes ``trips-1.svg``, …"""
     from reports.harvest import harvest_of  # noqa: PLC0415  brings matplotlib
     from reports.plots.ink import svg_of  # noqa: PLC0415
     from reports.plots.sampler import ALT, figure  # noqa: PLC0415
 
-    samples = [sample for outcome in outcomes for each in outcome.samplings for sample in each.samples]
-    drawn = figure(harvest_of(samples))
-    if drawn is None:
-        return
-    svg = svg_of(drawn, "sampler", ALT).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
-    try:
-        path.write_text(svg)
-    except OSError as error:
-        raise RunError(f"--plot {path}: {error.strerror}") from None
+    for n, outcome in enumerate(outcomes, start=1):
+        drawn = figure(harvest_of([sample for each in outcome.samplings for sample in each.samples]))
+        if drawn is None:
+            continue
+        svg = svg_of(drawn, "sampler", ALT).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+        own = path if len(outcomes) == 1 else path.with_stem(f"{path.stem}-{n}")
+        try:
+            own.write_text(svg)
+        except OSError as error:
+            raise RunError(f"--plot {own}: {error.strerror}") from None
 
 
 def _tell(document: "SampleDocument", json_out: bool) -> None:

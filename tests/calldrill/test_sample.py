@@ -28,15 +28,17 @@ def coturn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coturn]:
         yield server
 
 
-def test_three_ways_to_one_relay_are_told_side_by_side(coturn: Coturn) -> None:
+def test_three_ways_to_one_relay_are_told_side_by_side(coturn: Coturn, tmp_path: Path) -> None:
     targets = [coturn.uri(transport) for transport in ("udp", "tcp", "tls")]
     options = ("--username", USER, "--ca-file", coturn.pki.ca, "--duration", 0.5, "--interval", 10)
+    options += ("--plot", tmp_path / "trips.svg")
     done = run(*targets, *options, CALLDRILL_TURN_PASSWORD=PASSWORD)
     assert done.returncode in (0, 3), done.stderr
     head, *rows = done.stdout.splitlines()
     assert head.split()[:4] == ["target", "RTT", "p50", "p95"]
     assert [row.split()[0] for row in rows[:3]] == targets
     assert "MOS is an estimate (G.107)" in done.stdout
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["trips-1.svg", "trips-2.svg", "trips-3.svg"]
     assert PASSWORD not in done.stdout + done.stderr
 
 
