@@ -5,6 +5,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+# Most fast tests wait for something, so one more of them than there are cores; a file's tests stay together.
+JOBS   := $(shell expr $$(nproc 2>/dev/null || echo 1) + 1)
+FAST   := $(BIN)/pytest -n $(JOBS) --dist loadfile -m "not lab and not browser and not slow"
 PEERS  := tests/interop/node_modules/.installed
 
 .PHONY: drill test test-fast check lint fix lock setup clean
@@ -15,7 +18,8 @@ drill: setup
 test: setup check
 	@sh setup/system-packages.sh test
 	@command -v npm >/dev/null && $(MAKE) --no-print-directory $(PEERS) || true
-	$(BIN)/pytest $(ARGS)
+	$(FAST) $(ARGS)
+	$(BIN)/pytest -m "lab or browser or slow" $(ARGS)
 
 # Peers for the tests that come from npm; without them those tests say so and are skipped.
 $(PEERS): tests/interop/package-lock.json
@@ -23,7 +27,7 @@ $(PEERS): tests/interop/package-lock.json
 	@touch $@
 
 test-fast: setup
-	$(BIN)/pytest -m "not lab and not browser and not slow" $(ARGS)
+	$(FAST) $(ARGS)
 
 check: lint
 	$(BIN)/mypy
