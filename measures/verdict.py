@@ -18,8 +18,9 @@ What is missing never helps a verdict, and each kind says how:
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -30,6 +31,7 @@ from measures.metric import metric
 from measures.threshold import Operator, Threshold, unit_of
 
 Outcome = Literal["passed", "failed", "not enough data"]
+Projection = Callable[[], int | None]  # asked only where a verdict is undecided: it takes some search
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,19 @@ def _holds(value: float, operator: Operator, limit: float) -> bool:
         ">=": value >= limit,
         "==": value == limit,
     }[operator]
+
+
+def together(parts: Sequence[Observations]) -> Observations:
+    """What several saw of one metric, as if one had seen it all; estimates and slopes are not of the parts."""
+    counts = [part.count for part in parts if part.count is not None]
+    values = [np.asarray(part.values, float) for part in parts if len(part.values)]
+    return Observations(
+        values=np.concatenate(values) if values else (),  # type: ignore[arg-type]
+        missing=sum(part.missing for part in parts),
+        successes=sum(part.successes for part in parts),
+        trials=sum(part.trials for part in parts),
+        count=sum(counts) if counts else None,
+    )
 
 
 def judge(threshold: Threshold, seen: Observations, confidence: float = 0.95) -> Verdict:
@@ -165,10 +180,31 @@ def _judge_fact(threshold: Threshold, seen: Observations) -> Verdict:
 
 def observed_value(threshold: Threshold, seen: Observations) -> float | None:
     """The observed figure alone, infinitely bad where missing values are the figure; None where nothing was tried."""
+    kind = metric(threshold.metric).kind
+    if kind == "rate":
+        return seen.successes / seen.trials if seen.trials else None
+    if kind == "trend" and threshold.aggregate not in ("min", "max", "count", "slope"):
+        return _quantile_with_missing(threshold, seen)
     verdict = judge(threshold, seen)
     if verdict.observed is None and seen.missing:
         return -math.inf if metric(threshold.metric).better == "higher" else math.inf
     return verdict.observed
+
+
+def _quantile_with_missing(threshold: Threshold, seen: Observations) -> float | None:
+    if not len(seen.values) + seen.missing:
+        return None
+    return quantile(_ordered(threshold, seen), _share(threshold))
+
+
+def _share(threshold: Threshold) -> float:
+    return 0.5 if threshold.aggregate == "med" else float(threshold.aggregate[2:-1]) / 100.0
+
+
+def _ordered(threshold: Threshold, seen: Observations) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+    """All values in order, a missing one worse than every limit."""
+    worst = np.inf if threshold.operator in ("<", "<=", "==") else -np.inf
+    return np.sort(np.concatenate([np.asarray(seen.values, float), np.full(seen.missing, worst)]))
 
 
 def holds(threshold: Threshold, value: float) -> bool:
@@ -182,31 +218,28 @@ def _judge_rate(threshold: Threshold, seen: Observations, confidence: float) -> 
     total = seen.trials + seen.missing
     low, _ = proportion_interval(seen.successes, total, confidence)
     _, high = proportion_interval(seen.successes + seen.missing, total, confidence)
-    more = more_trials(seen.successes, seen.trials, threshold.limit)
+    more = partial(more_trials, seen.successes, seen.trials, threshold.limit)
     return _by_interval(threshold, seen.successes / seen.trials, (low, high), seen.trials, seen.missing, more)
 
 
 def _judge_estimate(threshold: Threshold, estimate: Estimate | None) -> Verdict:
     if estimate is None:
         return _verdict(threshold, None, None, 0, 0, "not enough data", "too little was measured to fit it")
-    return _by_interval(threshold, estimate.value, (estimate.low, estimate.high), estimate.n, 0, None)
+    return _by_interval(threshold, estimate.value, (estimate.low, estimate.high), estimate.n, 0, lambda: None)
 
 
 def _judge_quantile(threshold: Threshold, seen: Observations, confidence: float) -> Verdict:
     total = len(seen.values) + seen.missing
     if total == 0:
         return _verdict(threshold, None, None, 0, 0, "not enough data", "nothing was measured")
-    p = 0.5 if threshold.aggregate == "med" else float(threshold.aggregate[2:-1]) / 100.0
-    lower_is_asked = threshold.operator in ("<", "<=", "==")
-    worst = np.inf if lower_is_asked else -np.inf
-    ordered = np.sort(np.concatenate([np.asarray(seen.values, float), np.full(seen.missing, worst)]))
+    p, ordered = _share(threshold), _ordered(threshold, seen)
     interval = quantile_interval(ordered, p, confidence)
-    more = more_trials(int(np.searchsorted(ordered, threshold.limit, "right")), total, p)
+    more = partial(more_trials, int(np.searchsorted(ordered, threshold.limit, "right")), total, p)
     return _by_interval(threshold, quantile(ordered, p), interval, total - seen.missing, seen.missing, more)
 
 
 def _by_interval(
-    threshold: Threshold, observed: float, interval: Interval, n: int, missing: int, more: int | None
+    threshold: Threshold, observed: float, interval: Interval, n: int, missing: int, more: Projection
 ) -> Verdict:
     low = -np.inf if interval[0] is None else interval[0]
     high = np.inf if interval[1] is None else interval[1]
@@ -224,14 +257,14 @@ def _interval_outcome(threshold: Threshold, low: float, high: float) -> Outcome:
     return "passed" if kept == {True} else "failed"
 
 
-def _interval_reason(outcome: Outcome, unbounded: bool, missing: int, more: int | None) -> str:
+def _interval_reason(outcome: Outcome, unbounded: bool, missing: int, more: Projection) -> str:
     gone = f", {missing} missing counted as worse than any limit" if missing else ""
     if outcome == "passed":
         return "the whole 95 % interval satisfies the limit" + gone
     if outcome == "failed":
         return "the whole 95 % interval breaks the limit" + gone
     trouble = "too few values for a 95 % interval" if unbounded else "the 95 % interval straddles the limit"
-    return trouble + gone + _wanted(more)
+    return trouble + gone + _wanted(more())
 
 
 def _wanted(more: int | None) -> str:

@@ -6,18 +6,18 @@ A step that the generator limited says nothing of the agent: it is left out, and
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from measures.call import Call
+from measures.call import Call, CallEvent
 from measures.capacity import Capacity, Law, Range, Step, Window, crossing, fitted_law, knee_range
 from measures.clock import NS_PER_S
 from measures.metric import metric
 from measures.run import Run, RunOutcome
 from measures.threshold import Threshold
-from measures.verdict import holds, observed_value
+from measures.verdict import Observations, holds, observed_value, together
 from reports.harvest import Harvest, Plan
 from reports.observations import observe
 from reports.thresholds import thresholds_of
@@ -38,12 +38,12 @@ def capacity(harvest: Harvest, thresholds: Sequence[Threshold], headroom: float 
     objective = objective_of(thresholds)
     steps = [step for step in harvest.steps if not step.generator_limited]
     left_out = tuple(step for step in harvest.steps if step.generator_limited)
-    pools = [_Pool.of(harvest, step) for step in steps]
-    windows = sorted((pool.window(objective, pool.calls) for pool in pools), key=lambda window: window.load)
+    pools = [_Pool.of(harvest, step, objective) for step in steps]
+    windows = sorted((pool.window(objective, range(len(pool.seen))) for pool in pools), key=lambda window: window.load)
     if not windows:
         return None
     chance = np.random.default_rng(1)  # the same folder gives the same interval, always
-    tries = [[pool.window(objective, pool.resampled(chance)) for pool in pools] for _ in range(RESAMPLES)]
+    tries = [[pool.resampled(objective, chance) for pool in pools] for _ in range(RESAMPLES)]
     again = [sorted(one, key=lambda window: window.step.callers) for one in tries]
     ordered = sorted(windows, key=lambda window: window.step.callers)
     reached = max((window.load for window in windows), default=0.0)
@@ -57,54 +57,71 @@ def capacity(harvest: Harvest, thresholds: Sequence[Threshold], headroom: float 
 
 def window_of(harvest: Harvest, step: Step, objective: Sequence[Threshold]) -> Window:
     """One step as it was measured."""
-    pool = _Pool.of(harvest, step)
-    return pool.window(objective, pool.calls)
+    pool = _Pool.of(harvest, step, objective)
+    return pool.window(objective, range(len(pool.seen)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What one call adds to a step: to each part of the objective, to the load, and to the work done."""
+
+    parts: tuple[Observations, ...]
+    load: float
+    answers: int
 
 
 @dataclass(frozen=True, slots=True)
 class _Pool:
-    """The calls that touch a step's window."""
+    """The calls that touch a step's window, each looked at once, so that they can be resampled cheaply."""
 
     step: Step
-    calls: tuple[Call, ...]
+    seen: tuple[_Seen, ...]
 
     @classmethod
-    def of(cls, harvest: Harvest, step: Step) -> "_Pool":
-        near = (c for c in harvest.calls if c.due_ns < step.until_ns and c.ended_ns > step.from_ns)
-        return cls(step, tuple(near))
+    def of(cls, harvest: Harvest, step: Step, objective: Sequence[Threshold]) -> "_Pool":
+        events: dict[str, list[CallEvent]] = {}
+        for event in harvest.events:
+            if step.from_ns <= event.at_ns < step.until_ns:
+                events.setdefault(event.call_id, []).append(event)
+        near = (call for call in harvest.calls if call.due_ns < step.until_ns and call.ended_ns > step.from_ns)
+        return cls(step, tuple(_seen(call, tuple(events.get(call.id, ())), step, objective) for call in near))
 
-    def resampled(self, chance: np.random.Generator) -> tuple[Call, ...]:
-        if not self.calls:
-            return ()
-        return tuple(self.calls[i] for i in chance.integers(0, len(self.calls), len(self.calls)))
+    def resampled(self, objective: Sequence[Threshold], chance: np.random.Generator) -> Window:
+        """The step, had as many calls been drawn from those that were there."""
+        n = len(self.seen)
+        return self.window(objective, chance.integers(0, n, n) if n else ())
 
-    def window(self, objective: Sequence[Threshold], calls: Sequence[Call]) -> Window:
-        """The step as these calls saw it."""
-        turns = Harvest(calls=tuple(self._turns_in(call) for call in calls), plan=Plan(complete=True))
-        whole = Harvest(calls=tuple(c for c in calls if self._due_in(c)), plan=Plan(complete=True))
-        seen = [observe(t.metric, whole if metric(t.metric).about == "call" else turns) for t in objective]
-        figures = tuple(observed_value(t, s) for t, s in zip(objective, seen, strict=True))
+    def window(self, objective: Sequence[Threshold], chosen: Iterable[int]) -> Window:
+        """The step as the chosen calls saw it."""
+        calls = [self.seen[index] for index in chosen]
+        figures = tuple(
+            observed_value(threshold, together([call.parts[place] for call in calls]))
+            for place, threshold in enumerate(objective)
+        )
         kept = tuple(f is not None and holds(t, f) for t, f in zip(objective, figures, strict=True))
-        answered = sum(turn.latency_ns is not None for call in turns.calls for turn in call.turns)
-        return Window(self.step, self._load(calls), answered / self._length_s, figures, kept)
+        length_s = (self.step.until_ns - self.step.from_ns) / NS_PER_S
+        load = sum(call.load for call in calls)
+        return Window(self.step, load, sum(call.answers for call in calls) / length_s, figures, kept)
 
-    @property
-    def _length_s(self) -> float:
-        return (self.step.until_ns - self.step.from_ns) / NS_PER_S
 
-    def _load(self, calls: Sequence[Call]) -> float:
-        """Calls at once, on average over the window."""
-        inside = (min(c.ended_ns, self.step.until_ns) - max(c.started_ns, self.step.from_ns) for c in calls)
-        return sum(max(0, part) for part in inside) / (self.step.until_ns - self.step.from_ns)
+def _seen(call: Call, events: tuple[CallEvent, ...], step: Step, objective: Sequence[Threshold]) -> _Seen:
+    due_in = step.from_ns <= call.due_ns < step.until_ns
+    turned = _turns_in(call, step, due_in)
+    turns = Harvest(calls=(turned,), events=events, plan=Plan(complete=True))
+    whole = Harvest(calls=(call,) if due_in else (), events=events, plan=Plan(complete=True))
+    inside = min(call.ended_ns, step.until_ns) - max(call.started_ns, step.from_ns)
+    return _Seen(
+        tuple(observe(t.metric, whole if metric(t.metric).about == "call" else turns) for t in objective),
+        max(0, inside) / (step.until_ns - step.from_ns),
+        sum(turn.latency_ns is not None for turn in turned.turns),
+    )
 
-    def _due_in(self, call: Call) -> bool:
-        return self.step.from_ns <= call.due_ns < self.step.until_ns
 
-    def _turns_in(self, call: Call) -> Call:
-        """The call with the turns whose answers were due in the window; what it never said counts as missing."""
-        kept = tuple(t for t in call.turns if self.step.from_ns <= t.caller_speech_end_ns < self.step.until_ns)
-        unmade = call.turns_planned - len(call.turns) if self._due_in(call) else 0
-        return replace(call, turns=kept, turns_planned=len(kept) + max(0, unmade))
+def _turns_in(call: Call, step: Step, due_in: bool) -> Call:
+    """The call with the turns whose answers were due in the window; what it never said counts as missing."""
+    kept = tuple(t for t in call.turns if step.from_ns <= t.caller_speech_end_ns < step.until_ns)
+    unmade = call.turns_planned - len(call.turns) if due_in else 0
+    return replace(call, turns=kept, turns_planned=len(kept) + max(0, unmade))
 
 
 def _knee(objective: Sequence[Threshold], windows: Sequence[Window]) -> tuple[float | None, int | None]:
