@@ -13,7 +13,7 @@ import pytest
 from junitparser import JUnitXml
 
 from measures.call import Call
-from measures.network import LabProof, NetworkEvent
+from measures.network import LabProof, NetworkEvent, SiteProof
 from measures.record import Note
 from netem.cage import cage_problem
 from reports.folder import read_records
@@ -91,6 +91,9 @@ def test_the_calls_recovered_from_the_outage(finished: tuple[Path, int, str, str
     records = list(read_records(finished[0]))
     proof = next(record for record in records if isinstance(record, LabProof))
     assert proof.passed
+    [site] = [record for record in records if isinstance(record, SiteProof)]
+    assert site.passed, site.checks
+    assert {check.name for check in site.checks} >= {"NAT mapping (RFC 5780)", "NAT filtering (RFC 5780)", "hairpin"}
     assert proof.baseline.rtt_p50_ms < 10
     assert proof.impaired.rtt_p50_ms > 60
     begin, end = [r for r in records if isinstance(r, NetworkEvent) and r.name == "outage"]

@@ -23,7 +23,9 @@ from netem.echo import echo_train
 from netem.lab import Lab
 from netem.profiles import PROFILES
 from netem.readback import differences
-with Lab(prepare_inside()) as lab:
+from netem.site import Access, Site, Topology
+runtime = prepare_inside()
+with Lab(runtime) as lab:
     for profile in PROFILES.values():
         lab.apply_profile(profile)
         odd = [differences(*pair) for pair in zip((profile.up, profile.down), lab.read_back())]
@@ -31,7 +33,17 @@ with Lab(prepare_inside()) as lab:
     lab.apply_profile(PROFILES["lte"])
     lab.nat_rebind()
     seen = echo_train(lab.caller, lab.addresses.agent, 10, 20).figures()
-print(seen.received, seen.rtt_p50_ms > 114, open("/proc/self/uid_map").read().split()[1])
+walled = Site("office", (Access(nat="symmetric", firewall="http-proxy-only"),))
+mobile = Site("home", (Access("wifi", nat="full-cone", hairpin=True), Access("4g", nat="carrier-grade")), "dual")
+with Lab(runtime, topology=Topology((mobile, walled))) as lab:
+    lab.handover_begin("home")
+    lab.handover_end("4g", "home")
+    lab.udp_block("home")
+    lab.udp_unblock("home")
+    lab.server_goes()
+    lab.server_returns()
+    moved = echo_train(lab.callers("home"), lab.addresses.agent6, 5, 20).figures()
+print(seen.received, moved.received, seen.rtt_p50_ms > 114, open("/proc/self/uid_map").read().split()[1])
 """
 
 
@@ -57,4 +69,4 @@ def test_an_ordinary_user_gets_the_same_lab():
         [*python, "-c", SUPERVISOR, *inner], cwd="/", capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "10 True 65534\n"
+    assert done.stdout == "10 5 True 65534\n"
