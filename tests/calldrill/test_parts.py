@@ -7,13 +7,10 @@ import sys
 from pathlib import Path
 
 from calldrill.certificates import make_certificates
-from calldrill.timeline import steps
 from calldrill.verdict_text import observed
 from calldrill.watch import tree_memory
-from measures.network import NetworkAction
 from measures.threshold import parse_threshold
 from measures.verdict import Observations, judge
-from netem.lab import Lab
 
 
 def test_certificates_chain_and_the_key_is_private(tmp_path: Path) -> None:
@@ -32,14 +29,6 @@ def test_certificates_chain_and_the_key_is_private(tmp_path: Path) -> None:
         str(files.certificate),
     ]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
-
-
-def test_an_outage_is_two_steps() -> None:
-    made = list(steps((NetworkAction(3, "outage", 4.0), NetworkAction(9, "nat-rebind"))))
-    assert [at_s for at_s, _ in made] == [3, 7, 9]
-    assert made[0][1] is Lab.outage_begin
-    assert made[1][1] is Lab.outage_end
-    assert made[2][1] is Lab.nat_rebind
 
 
 def test_a_value_is_told_with_its_interval_and_nothing_as_nothing() -> None:
