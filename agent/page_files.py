@@ -27,12 +27,12 @@ def assembled(name: str) -> str:
 
 
 async def dashboard(request: Request) -> Response:
-    """GET /dashboard."""
+    """GET /dashboard. The page that shows the last hour."""
     return _answer("dashboard")
 
 
 async def console(request: Request) -> Response:
-    """GET /: the test console."""
+    """GET /. The test console, a page that places a call."""
     return _answer("console")
 
 

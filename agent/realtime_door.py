@@ -18,7 +18,7 @@ BODY_MAX_BYTES = 64 * 1024
 
 
 async def client_secrets(request: Request) -> Response:
-    """POST /v1/realtime/client_secrets."""
+    """POST /v1/realtime/client_secrets. A short-lived secret for a new session, or for a known one by its id."""
     agent: Agent = request.app.state.agent
     key = agent.settings.api_key
     if key is not None and not shows_key(request, key):
@@ -32,7 +32,7 @@ async def client_secrets(request: Request) -> Response:
 
 
 async def place_call(request: Request) -> Response:
-    """POST /v1/realtime/calls."""
+    """POST /v1/realtime/calls. SDP offer in (or a form with sdp and session), answer out: 201 and Location."""
     agent: Agent = request.app.state.agent
     session, wait_s = await _caller_session(request, agent), agent.faults.at_door("rate-limited")
     if wait_s is not None:
@@ -47,14 +47,14 @@ async def place_call(request: Request) -> Response:
 
 
 async def restart_call(request: Request) -> Response:
-    """PATCH /v1/realtime/calls/{id}."""
+    """PATCH /v1/realtime/calls/{id}. An offer with new ICE credentials: a restart of the living call."""
     agent: Agent = request.app.state.agent
     call = _call_of(request, agent)
     return Response(await agent.restart(call, (await _call_request(request)).sdp), 200, media_type="application/sdp")
 
 
 async def end_call(request: Request) -> Response:
-    """DELETE /v1/realtime/calls/{id} and POST …/hangup."""
+    """DELETE /v1/realtime/calls/{id} and POST …/hangup. Ends the call."""
     agent: Agent = request.app.state.agent
     call = _call_of(request, agent)
     if call.faults.active("ghost-session") is None:

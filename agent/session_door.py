@@ -33,7 +33,7 @@ class Asked(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
 
 
 async def open_session(request: Request) -> Response:
-    """POST /api/session."""
+    """POST /api/session. Tokens for a new session by the API key, or for an earlier one by `resumeToken`."""
     agent: Agent = request.app.state.agent
     body = await read_body(request, BODY_MAX_BYTES)
     try:
@@ -74,7 +74,7 @@ async def _authorised(request: Request) -> Session:
 
 
 async def read_history(request: Request) -> Response:
-    """GET /api/session/history."""
+    """GET /api/session/history. The history and what it takes; by session token."""
     agent: Agent = request.app.state.agent
     history, s = (await _authorised(request)).history, agent.settings
     messages = [{"id": one.id, "role": one.role, "text": one.text} for one in history.messages]
@@ -86,6 +86,6 @@ async def read_history(request: Request) -> Response:
 
 
 async def clear_history(request: Request) -> Response:
-    """DELETE /api/session/history."""
+    """DELETE /api/session/history. Forgets the history; by session token."""
     agent: Agent = request.app.state.agent
     return JSONResponse({"cleared": await agent.clear_history(await _authorised(request))})

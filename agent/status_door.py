@@ -13,7 +13,7 @@ from agent.running import Agent
 
 
 async def health(request: Request) -> Response:
-    """GET /health."""
+    """GET /health. Is it up, and how many are connected by Socket.IO."""
     agent: Agent = request.app.state.agent
     connected = {"initialized": agent.socket.initialized, "connections": agent.socket.connections}
     body = {"status": "ok", "service": "calldrill-agent", "version": _version(), "socketIO": connected}
@@ -28,7 +28,7 @@ def _version() -> str:
 
 
 async def metrics_json(request: Request) -> Response:
-    """GET /api/metrics. A session is authenticated while somebody is connected or calls for it."""
+    """GET /api/metrics. Connections and sessions; one is authenticated while somebody is connected or calls."""
     agent: Agent = request.app.state.agent
     recent = time.monotonic() - 60
     sessions = {
@@ -42,13 +42,13 @@ async def metrics_json(request: Request) -> Response:
 
 
 async def metrics_prometheus(request: Request) -> Response:
-    """GET /metrics."""
+    """GET /metrics. Counters and gauges for Prometheus."""
     agent: Agent = request.app.state.agent
     return Response(generate_latest(agent.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 async def take_telemetry(request: Request) -> Response:
-    """POST /api/telemetry."""
+    """POST /api/telemetry. Takes in a client's latency summary; 429 beyond the limits."""
     agent: Agent = request.app.state.agent
     try:
         told = telemetry.parse(await read_body(request, telemetry.BODY_MAX_BYTES))
@@ -64,12 +64,12 @@ async def take_telemetry(request: Request) -> Response:
 
 
 async def dashboard_json(request: Request) -> Response:
-    """GET /api/dashboard."""
+    """GET /api/dashboard. Calls, latency, drops and memory; `null` for what is not known."""
     agent: Agent = request.app.state.agent
     return JSONResponse(agent.dashboard.summary(time.monotonic()))
 
 
 async def dashboard_details(request: Request) -> Response:
-    """GET /api/dashboard/details."""
+    """GET /api/dashboard/details. What the page shows besides: minute by minute, by operation, alerts."""
     agent: Agent = request.app.state.agent
     return JSONResponse(agent.dashboard.details(time.monotonic()), headers={"Cache-Control": "no-store"})

@@ -3,6 +3,7 @@
 What a page says is what the program does, because both read the same table.
 """
 
+import inspect
 import json
 import sys
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from agent import brain, client_events, events, faults, models, protocol, services, settings
+from agent import app, brain, client_events, events, faults, models, protocol, services, settings
 from calldrill.cli import COMMANDS
 from calldrill.drill import built_in_drills, load_drill
 from calldrill.lab_part import PlacePart
@@ -256,6 +257,20 @@ def agent_settings() -> str:
     )
 
 
+def agent_http() -> str:
+    """The agent's paths."""
+    rows = []
+    for route in app.ROUTES:
+        methods = ", ".join(sorted((route.methods or set()) - {"HEAD"}))
+        told = inspect.getdoc(route.endpoint) or ""
+        rows.append([methods, f"`{route.path}`", told.partition(". ")[2] or told])
+    return (
+        "# HTTP of the agent\n\nErrors have the shape of the OpenAI API: `{error: {type, code, message, param}}`."
+        " Socket.IO is at `/socket.io/`, see [there](socketio.md).\n\n"
+        + table(["method", "path", "what it does"], rows)
+    )
+
+
 def _serving(stage: str) -> list[str]:
     return [name for name, service in models.SERVICES.items() if service.stage == stage]
 
@@ -340,6 +355,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "lab.md": lab,
     "socketio.md": socketio,
     "agent-settings.md": agent_settings,
+    "agent-http.md": agent_http,
     "realtime-events.md": realtime_events,
     "agent-faults.md": agent_faults,
     "nat.md": nat,

@@ -12,6 +12,7 @@ from agent.encoding import encoder_for
 from agent.socket_call import ChunkDecoder, Format
 from loadtest.conversation import clip
 from rtc.opus import Decoder, level_dbov
+from tests.agent.phone import calling
 from tests.agent.server import RunningAgent, running_agent
 from tests.interop.socket_clients import needs_node, node_clients
 from tests.waiting import until
@@ -160,3 +161,18 @@ async def test_who_is_connected_is_told_when_the_agent_goes_down() -> None:
         assert closing["reconnectAfterMs"] > 0
         assert (await client.gets("call_ended"))["reason"] == "closing"
         await until(lambda: any(one.get("event") == "disconnect" for one in client.told))
+
+
+async def test_a_call_by_webrtc_and_a_second_device_by_socket(agent: RunningAgent) -> None:
+    async with node_clients() as clients, calling(agent) as phone:
+        device = await clients.connect(agent.url, str(agent.secret(phone.session_id)["value"]))
+        assert (await device.gets("session"))["callId"] == phone.location.rsplit("/", 1)[1]
+        await device.asks("message", {"text": "My code word is walrus."})
+        assert "walrus" in await phone.answered(), "typed at the device, answered in the call"
+        assert "walrus" in (await device.gets("reply_done"))["text"]
+        phone.ask("What was my code word?")
+        assert (await device.gets("message", 2))["text"] == "What was my code word?"
+        assert "word was walrus" in (await device.gets("reply_done", 2))["text"]
+        assert (await device.asks("call_end"))["ended"]
+        await until(lambda: phone.end.peer.state == "closed")
+        assert (await device.gets("call_ended"))["reason"] == "client"
