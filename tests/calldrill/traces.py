@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.conftest import PATIENCE
 
 KINDS = ("pid", "net", "mnt")
+_HELD: list[int] = []
 
 
 def _processes() -> list[Path]:
@@ -45,8 +46,12 @@ def conductors(folder: Path) -> list[int]:
 
 
 def cage_of(folder: Path) -> set[str]:
-    """The namespaces of a running drill that are not the host's."""
+    """The namespaces of a running drill that are not the host's.
+
+    They are held open until `assert_gone`, or the kernel would give their numbers to whoever makes the next cage.
+    """
     inner = conductors(folder)[-1]
+    _HELD.extend(os.open(f"/proc/{inner}/ns/{kind}", os.O_RDONLY) for kind in KINDS)
     return _namespaces(Path(f"/proc/{inner}")) - _namespaces(Path("/proc/self"))
 
 
@@ -64,6 +69,8 @@ def assert_gone(cage: set[str], folder: Path) -> None:
     deadline = time.monotonic() + 10 * PATIENCE
     while (left := inhabitants(cage, folder)) and time.monotonic() < deadline:
         time.sleep(0.05)
+    while _HELD:
+        os.close(_HELD.pop())
     assert not left
 
 
