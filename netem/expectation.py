@@ -1,9 +1,10 @@
 """What a train of packets should see of one impairment, simulated as sch_netem works. Pure.
 
-The trains are simulated at the very moments at which the real one was sent, with the noise of the unimpaired path
-(its baseline, drawn from with replacement) added to each delay. A figure of the real train is then one more draw from
-the same source, and its interval is the range over the simulated ones. That matters where packets wait for one another:
-their delays are no independent draws, and a textbook's critical value would fail an honest netem.
+The trains are simulated at the very moments at which the real one was sent. A figure of the real train is then one
+more draw from the same source, and its interval is the range over the simulated ones: once as they are, and once with
+the noise of the unimpaired path (its baseline, drawn from with replacement) added to each delay, for a busy machine may
+have been as noisy as then, or quiet by now. That matters where packets wait for one another: their delays are no
+independent draws, and a textbook's critical value would fail an honest netem.
 
 Kolmogorov and Smirnov's D is taken with the medians laid on each other, for the median has a check of its own.
 """
@@ -20,7 +21,7 @@ from netem.prediction import Flags, Interval, Times, binomial_interval, cross
 from netem.tc import rate_kbit
 from netem.trains import HEADERS_BYTES
 
-TRAINS = 1000
+TRAINS, FEWEST_TRAINS, PACKETS_IN_ALL = 1000, 250, 4_000_000
 POOL = 200_000
 KS_FLOOR = 1.95  # over the root of n: 1 in 1000 for independent draws
 LONGEST_RUN = 400
@@ -30,13 +31,15 @@ HARMLESS_BITS = 6 * 8 + 1
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """Intervals of a train's figures (alpha about 1 in 1000 each), and what they come from."""
+    """Intervals of a train's figures, and what they come from. Alpha is about 1 in 1000 each, 1 in 250 for the longest."""
 
     median_ms: Interval
     sd_ms: Interval
     sd_middle_ms: float
+    noise_sd_ms: float
     ks_limit: float
     pool_ms: NDArray[np.float64]
+    noisy_pool_ms: NDArray[np.float64]
     lost: Interval
     reordered: Interval
     extra_copies: Interval
@@ -50,21 +53,25 @@ def expect(
     """Simulate many trains sent at ``sent_ms`` (from 0 on); ``noise_ms`` are the baseline's deviations."""
     random = np.random.default_rng(seed)
     count = len(sent_ms)
-    sent = np.tile(np.asarray(sent_ms, dtype=np.float64), (TRAINS, 1))
+    trains = min(TRAINS, max(FEWEST_TRAINS, PACKETS_IN_ALL // max(1, count)))
+    sent = np.tile(np.asarray(sent_ms, dtype=np.float64), (trains, 1))
     out = cross(sent, asked, random, frame_bytes, fatal_share(frame_bytes))
-    delays = out - sent + random.choice(np.asarray(noise_ms or (0.0,)), sent.shape)
-    heard = np.isfinite(delays)
-    pool = np.sort(random.choice(found := delays[heard], min(POOL, found.size))) if heard.any() else np.zeros(1)
-    trains = [row[here] for row, here in zip(delays, heard, strict=True) if here.any()]
-    spreads = np.array([train.std() for train in trains] or [0.0])
+    noise = np.asarray(noise_ms or (0.0,))
+    delays, heard = out - sent, np.isfinite(out)
+    noisy = delays + random.choice(noise, sent.shape)
+    pool = _pool(delays[heard], random)
+    quiet, disturbed = _trains(delays, heard), _trains(noisy, heard)
+    spreads = [float(train.std()) for train in quiet]
     return Expectation(
-        median_ms=_range([float(np.median(train)) for train in trains]),
-        sd_ms=_range(spreads),
-        sd_middle_ms=float(np.median(spreads)),
-        ks_limit=max([KS_FLOOR / np.sqrt(count), *(distance(train, pool) for train in trains)])
+        median_ms=_range([float(np.median(train)) for train in (*quiet, *disturbed)]),
+        sd_ms=_range([*spreads, *(float(train.std()) for train in disturbed)]),
+        sd_middle_ms=float(np.median(spreads)) if spreads else 0.0,
+        noise_sd_ms=float(noise.std()),
+        ks_limit=max([KS_FLOOR / np.sqrt(count), *(distance(train, pool) for train in quiet)])
         if asked.jitter_ms
         else 1.0,
         pool_ms=pool,
+        noisy_pool_ms=_pool(noisy[heard], random),
         lost=_lost(asked, count, frame_bytes, (~heard).sum(axis=1)),
         reordered=_range(reordered(out)),
         extra_copies=_copies(asked, count),
@@ -109,6 +116,14 @@ def run_shares(lost: Flags) -> tuple[float, ...]:
     counted = runs(lost)
     total = counted.sum()
     return tuple(float(share) for share in counted / total) if total else ()
+
+
+def _trains(delays: Times, heard: Flags) -> list[NDArray[np.float64]]:
+    return [row[here] for row, here in zip(delays, heard, strict=True) if here.any()]
+
+
+def _pool(found: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:
+    return np.sort(random.choice(found, min(POOL, found.size))) if found.size else np.zeros(1)
 
 
 def _lost(asked: Impairment, count: int, frame_bytes: int, simulated: NDArray[np.int64]) -> Interval:

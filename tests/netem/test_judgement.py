@@ -65,6 +65,15 @@ def test_what_does_something_else_fails_the_row_it_should(through: Impairment, n
     assert noticed <= failed(NORMAL, through)
 
 
+def test_a_noisy_baseline_neither_fails_a_quiet_train_nor_lets_its_spread_be_judged():
+    seen = crossing(NORMAL)
+    noise = [0.0] * 95 + [40.0] * 5
+    expected = expect(NORMAL, [at / MS for at in seen.sent_ns], 242, noise)
+    told = {row.name: row for row in judge(NORMAL, seen, expected, 0.0, quiet=False)}
+    assert isinstance(told["standard deviation, share of the predicted"], Unjudged)
+    assert not [row for row in told.values() if isinstance(row, ProofCheck) and not row.passed]
+
+
 def test_a_loss_so_rare_that_none_would_pass_is_not_judged():
     asked = Impairment(loss=RandomLoss(0.05))
     row = rows(asked, Impairment())["lost"]
