@@ -31,7 +31,7 @@ HARMLESS_BITS = 6 * 8 + 1
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """Intervals of a train's figures, and what they come from. Alpha is about 1 in 1000 each, 1 in 250 for the longest."""
+    """Intervals of a train's figures, and what they come from. Alpha: about 1 in 1000, of the longest 1 in 250."""
 
     median_ms: Interval
     sd_ms: Interval

@@ -23,6 +23,7 @@ TIGHT_MS = 0.5
 SHARED_MS, SHARED_SHARE = 2.0, 0.05
 RATE_TIGHT, RATE_SHARED = 0.03, 0.10
 SD_LOW, SD_HIGH = 0.9, 1.1
+SHARED_SD_MS = 0.5
 MOST_NOISE = 0.3
 ENOUGH_EXPECTED = 5.0
 LEAST_RUNS = 20
@@ -95,18 +96,20 @@ def _delay(asked: Impairment, delays: Sequence[float], expected: Expectation, qu
     yield _row("one-way delay, median (ms)", words, allowed, float(np.median(delays)), 2)
     if not asked.jitter_ms:
         return
-    yield _spread(delays, expected)
+    yield _spread(delays, expected, quiet)
     against = (expected.pool_ms, expected.noisy_pool_ms)
     seen = min(distance(np.asarray(delays), pool) for pool in against)
     yield _row("shape of delay, KS distance", "0", Interval(0.0, expected.ks_limit), seen, 4)
 
 
-def _spread(delays: Sequence[float], expected: Expectation) -> Row:
+def _spread(delays: Sequence[float], expected: Expectation, quiet: bool) -> Row:
     name = "standard deviation, share of the predicted"
     middle, spread = expected.sd_middle_ms, float(np.std(delays))
     if expected.noise_sd_ms > MOST_NOISE * middle:
         return Unjudged(name, f"the unimpaired path itself varies by {expected.noise_sd_ms:.2g} ms: too busy a machine")
-    allowed = Interval(min(SD_LOW, expected.sd_ms.low / middle), max(SD_HIGH, expected.sd_ms.high / middle))
+    slack = 0.0 if quiet else SHARED_SD_MS / middle
+    low, high = min(SD_LOW, expected.sd_ms.low / middle), max(SD_HIGH, expected.sd_ms.high / middle)
+    allowed = Interval(max(0.0, low - slack), high + slack)
     return _row(name, f"1 ({middle:.3g} ms)", allowed, spread / middle, 3)
 
 
