@@ -111,7 +111,7 @@ byId("start").onclick = async () => {
   byId("transcript").replaceChildren();
   show();
   call = new Call({
-    openSession: () => openSession(earlier), onState: (name, problem) => { state(name, problem); },
+    openSession: (token) => openSession(token || earlier), onState: (name, problem) => { state(name, problem); },
     onEvent: (event) => EVENTS[event.type]?.(event), onQuality: quality, telemetry,
     onStream: (stream) => { byId("speaker").srcObject = stream; avatar.listen(stream); },
   });

@@ -39,7 +39,8 @@ class Call {
   }
 
   async connect() {
-    const peer = (this.peer = new RTCPeerConnection({ iceServers: this.session.iceServers, bundlePolicy: "max-bundle", rtcpMuxPolicy: "require", iceCandidatePoolSize: 10 }));
+    // no candidate pool: with one, Chromium's first restart would offer the old credentials once more
+    const peer = (this.peer = new RTCPeerConnection({ iceServers: this.session.iceServers, bundlePolicy: "max-bundle", rtcpMuxPolicy: "require" }));
     for (const track of this.microphone.getTracks()) peer.addTrack(track, this.microphone);
     peer.ontrack = ({ streams }) => this.onStream(streams[0]);
     peer.onconnectionstatechange = () => this.changed(peer);
@@ -84,7 +85,8 @@ class Call {
   async restart() {
     this.peer.restartIce();
     await this.peer.setLocalDescription(await this.peer.createOffer({ iceRestart: true }));
-    await gathered(this.peer);
+    // the state is still that of the first gathering: the new candidates are what to wait for
+    for (let i = 0; i < 100 && !this.peer.localDescription.sdp.includes("a=candidate"); i++) await wait(30);
     this.session = await this.openSession(this.session.resumeToken);
     const answer = await this.post("PATCH", this.location);
     await this.peer.setRemoteDescription({ type: "answer", sdp: await answer.text() });

@@ -80,6 +80,13 @@ async def test_a_call_from_the_page(tmp_path: Path) -> None:
             await soon(lambda: page.run("document.querySelector('li.cut') !== null"))
             await soon(lambda: page.run("document.getElementById('quality').innerText.includes(':')"), 15)
 
+            before = await page.run("call.peer.localDescription.sdp.match(/ice-ufrag:(.*)/)[1]")
+            await page.run("call.recover()")  # what a lost connection leads to: a restart of ICE, the same call
+            await _state(page, "active")
+            assert await page.run("call.peer.localDescription.sdp.match(/ice-ufrag:(.*)/)[1]") != before
+            assert "restart" in await _text(page, "steps")
+            assert "resumed" in await _text(page, "session")
+
             await _click(page, "end")
             await _state(page, "idle")
             assert await page.run("document.getElementById('problem').hidden")
