@@ -25,6 +25,8 @@ RATE_TIGHT, RATE_SHARED = 0.03, 0.10
 SD_LOW, SD_HIGH = 0.9, 1.1
 SHARED_SD_MS = 0.5
 MOST_NOISE = 0.3
+BUSY_SHARE = 0.3
+OF_TIME = ("standard deviation", "shape of delay")
 ENOUGH_EXPECTED = 5.0
 LEAST_RUNS = 20
 RATE_HEADROOM = 1.1
@@ -64,7 +66,24 @@ def judge(asked: Impairment, crossing: Crossing, expected: Expectation, baseline
     rows += _loss(asked, crossing, expected)
     rows.append(_order(asked, crossing, expected))
     rows += _copies(asked, crossing, expected)
-    return rows
+    return [_excused(row, asked, crossing) for row in rows]
+
+
+def lateness_ms(crossing: Crossing) -> float:
+    """How late the sender itself was, at p99: it sleeps as the router's kernel does, on the same processors."""
+    late = (np.asarray(crossing.sent_ns) - crossing.sent_ns[0]) / 1e6
+    late -= np.arange(late.size) * crossing.plan.spacing_ms
+    return float(np.quantile(late - late.min(), 0.99))  # the most punctual was on time
+
+
+def _excused(row: Row, asked: Impairment, crossing: Crossing) -> Row:
+    """A row about time that failed while this machine was shown to be busy proves nothing."""
+    late = lateness_ms(crossing)
+    if isinstance(row, Unjudged) or row.passed or not asked.jitter_ms or late < BUSY_SHARE * asked.jitter_ms:
+        return row
+    if not row.name.startswith(OF_TIME):
+        return row
+    return Unjudged(row.name, f"{row.observed:g}, but the sender itself was {late:.1f} ms late: too busy a machine")
 
 
 def judge_rate(asked_kbit: float, offered_kbit: float, seen_kbit: float | None, quiet: bool) -> Row:

@@ -74,6 +74,21 @@ def test_a_noisy_baseline_neither_fails_a_quiet_train_nor_lets_its_spread_be_jud
     assert not [row for row in told.values() if isinstance(row, ProofCheck) and not row.passed]
 
 
+def test_what_a_busy_machine_did_to_jitter_is_neither_passed_nor_failed():
+    wider = crossing(replace(NORMAL, jitter_ms=25))
+    asked = [at / MS for at in wider.sent_ns]
+    for late_ms, judged in ((1, True), (30, False)):
+        seen = Crossing(wider.plan, list(wider.sent_ns), list(wider.arrivals))
+        for number in range(0, COUNT, 20):
+            seen.sent_ns[number] += late_ms * MS
+        told = {row.name: row for row in judge(NORMAL, seen, expect(NORMAL, asked, 242, QUIET), 0.0, quiet=True)}
+        row = told["standard deviation, share of the predicted"]
+        assert isinstance(row, ProofCheck) is judged
+        if isinstance(row, ProofCheck):
+            assert not row.passed
+        assert isinstance(told["reordered packets (RFC 4737)"], ProofCheck)
+
+
 def test_a_loss_so_rare_that_none_would_pass_is_not_judged():
     asked = Impairment(loss=RandomLoss(0.05))
     row = rows(asked, Impairment())["lost"]
