@@ -56,6 +56,8 @@ def up(
 
     asked = {"profile": profile, "nat": nat, "hairpin": hairpin, "firewall": firewall, "family": family}
     orders = Orders(_part(asked, drill), bare)
+    if orders.lab.family == "ipv6" and not bare:
+        raise InputError("--family ipv6: what the lab offers at the server's site speaks IPv4; use dual, or add --bare")
     folder = claim(name)
     try:
         said = _start(folder, name, orders)

@@ -49,6 +49,7 @@ def wait_until_gone(pids: list[int]) -> None:
         (("up", "--nat", "cone"), "--nat cone: unknown; known: none, full-cone"),
         (("up", "--profile", "5gg"), "--profile: no network profile is named '5gg'"),
         (("up", "--nat", "none", "--hairpin"), "hairpin: goes with a single NAT"),
+        (("up", "--family", "ipv6"), "--family ipv6: what the lab offers"),
         (("up", "--name", "../x"), "--name ../x: use a-z"),
         (("exec", "--name", "x", "ls"), "--name x: no such lab is up; there is none"),
         (("down",), "--name lab: no such lab is up"),
