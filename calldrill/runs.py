@@ -40,11 +40,11 @@ def begin(folder: Path, drill: dict[str, Any]) -> Run:
     return run
 
 
-def finish_run(folder: Path, status: Status) -> Run:
+def finish_run(folder: Path, status: Status, language: str = "en") -> Run:
     """Judge what was recorded and write the report."""
     from reports.finish import finish  # noqa: PLC0415  brings matplotlib
 
-    return finish(folder, status, Instant.now())
+    return finish(folder, status, Instant.now(), language)
 
 
 def tell(folder: Path, run: Run, begun: Run, json_out: bool) -> None:

@@ -14,6 +14,7 @@ from reports.folder import read_run, write_run, write_whole
 from reports.harvest import Plan, read_harvest
 from reports.judge import judge_run
 from reports.junit import junit
+from reports.language import speaking
 from reports.observations import observations
 from reports.page import page
 from reports.summary import summary
@@ -23,8 +24,8 @@ JUNIT_FILE = "junit.xml"
 SUMMARY_FILE = "summary.md"
 
 
-def finish(folder: Path, status: Status, ended: Instant | None) -> Run:
-    """Judge the run in ``folder`` and write every report of it.
+def finish(folder: Path, status: Status, ended: Instant | None, language: str = "en") -> Run:
+    """Judge the run in ``folder`` and write every report of it; what people read is in ``language``.
 
     Raises `reports.folder.RunFolderError` for a folder that is no run, `measures.threshold.ThresholdError` for a
     check that is none, and `OSError` where a file cannot be written.
@@ -36,6 +37,7 @@ def finish(folder: Path, status: Status, ended: Instant | None) -> Run:
     write_run(folder, run)
     keep_figures(folder, seen, status)
     write_whole(folder / JUNIT_FILE, junit(run))
-    write_whole(folder / SUMMARY_FILE, summary(run, harvest).encode())
-    write_whole(folder / PAGE_FILE, page(run, harvest).encode())
+    with speaking(language):
+        write_whole(folder / SUMMARY_FILE, summary(run, harvest).encode())
+        write_whole(folder / PAGE_FILE, page(run, harvest).encode())
     return run

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from measures.verdict import Estimate
 from reports import memory_fit
 from reports.harvest import Harvest
+from reports.language import say
 from reports.observations import memory_mb
 from reports.words import interval, plural, quantity
 
@@ -38,7 +39,7 @@ def memory_facts(harvest: Harvest) -> list[Fact]:
         Fact("most calls at once", str(max(active)) if active else None, "this agent does not tell"),
         Fact("longest history", plural(max(histories), "message") if histories else None, "this agent does not tell"),
         Fact("looks", str(len(looks))),
-        Fact("measured as", _measure(harvest)),
+        Fact("measured as", say(_measure(harvest))),
     ]
 
 
@@ -66,8 +67,8 @@ def _hours(found: Estimate | None) -> str | None:
         return None
     low, high = (None if hours >= memory_fit.NEVER_H else hours for hours in (found.low, found.high))
     if low is None:
-        return "never, at this slope"
-    value = "never" if found.value >= memory_fit.NEVER_H else quantity(found.value, "h")
+        return say("never, at this slope")
+    value = say("never") if found.value >= memory_fit.NEVER_H else quantity(found.value, "h")
     return f"{value} (95 %: {interval((low, high), 'h')})"
 
 

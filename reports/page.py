@@ -1,19 +1,27 @@
 """``report.html``: one file that needs no network, from the judged run and its records.
 
 The template decides what stands where, this module what there is to stand: every text on the page is a view of the
-run or a figure, escaped by the template; only the drawings are markup, made here from numbers.
+run or a figure, escaped by the template; only the drawings are markup, made here from numbers. The one script is our
+own, allowed by its hash: it makes figures larger, and without it nothing is missing.
 """
 
+import base64
+import hashlib
 import json
+from importlib import resources
 from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
-from measures.distribution import METHOD
+from measures.call import Call
 from measures.metric import METRICS
 from measures.run import Run
+from reports.call_diary import BADGES, GRADES, diary_rows
+from reports.downloads import downloads
 from reports.harvest import Harvest
+from reports.ladder import ladders
+from reports.language import language, localised, say, say_reason
 from reports.memory import memory_facts
 from reports.plots import pictures
 from reports.proofs import proof_view
@@ -29,15 +37,25 @@ from reports.views import (
     tiles,
     verdict_row,
 )  # fmt: skip
-from reports.words import duration, long_duration, moment, number, plural, quantity, size
+from reports.words import duration, long_duration, moment, number, plural, quantity, sentence_case, size
 
 # A table of every turn of every call is evidence up to here, and a wall above.
 MOST_TURNS = 400
 MOST_BAD_LINES = 50
+MOST_CALLS = 200
+MOST_RECOVERIES = 300
+MOST_NOTES = 1000
+ARROWS = {"up": "──────▶", "down": "◀──────", "both": "◀─────▶", "never": "───✗", "own": "", "network": "≈≈≈≈≈≈≈"}
+WAYS = {
+    "up": "to the agent", "down": "from the agent", "both": "there and back", "never": "without an answer",
+    "own": "at the caller", "network": "the network",
+}  # fmt: skip
+SCRIPT = (resources.files("reports") / "templates" / "zoom.js").read_text()
+SCRIPT_HASH = f"sha256-{base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()}"
 
 
 def page(run: Run, harvest: Harvest) -> str:
-    """The whole page."""
+    """The whole page, in the language spoken now."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("reports"),
         autoescape=True,
@@ -46,35 +64,36 @@ def page(run: Run, harvest: Harvest) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"duration": duration, "number": number, "plural": plural, "quantity": quantity}
+    environment.globals |= {"_": say, "zip": zip}
     return environment.get_template("report.html").render(context(run, harvest))
 
 
 def context(run: Run, harvest: Harvest) -> dict[str, Any]:
     """Everything the template shows."""
     verdicts = [verdict_row(verdict) for verdict in run.verdicts]
-    steps, setups = setup_table(harvest)
     return {
+        "lang": language(),
         "run": run,
         "harvest": harvest,
         "name": drill_name(run),
         "description": _about(run).get("description", ""),
-        "outcome": OUTCOME_WORDS.get(run.outcome or "", "Not judged"),
+        "outcome": say(OUTCOME_WORDS.get(run.outcome or "", "Not judged")),
+        "why": sentence_case(say_reason(run.reason)),
         "verdicts": verdicts,
         "broken": [row for row in verdicts if row.outcome != "passed"],
         "tiles": tiles(harvest),
         "pictures": {name: (drawn, Markup(drawn.svg)) for name, drawn in pictures(run, harvest).items()},  # noqa: S704
         "ramp": ramp_view(run.capacity),
+        "files": downloads(harvest),
+        "script": Markup(SCRIPT),  # noqa: S704  our own file
+        "script_hash": SCRIPT_HASH,
         "proofs": [proof_view(proof) for proof in run.proofs],
         "sites": run.sites,
         "servers": matrix(run.results),
         "probes": [probe_view(probe) for probe in run.results],
         "streams": stream_rows(harvest),
         "memory_facts": memory_facts(harvest),
-        "calls": [call_row(call) for call in harvest.calls],
-        "recoveries": recovery_rows(harvest),
-        "setup_steps": steps,
-        "setups": setups,
-        "turns": _turns(harvest),
+        **_calls(harvest),
         "distributions": [distribution_row(known) for known in run.distributions],
         "checks_of_self": run.selfcheck,
         "started": moment(run.started.wall_ns),
@@ -82,10 +101,42 @@ def context(run: Run, harvest: Harvest) -> dict[str, Any]:
         "host": _host(run),
         "drill_text": json.dumps(run.drill, indent=2, ensure_ascii=False),
         "glossary": list(METRICS.values()),
-        "method": METHOD,
         "bad_lines": harvest.bad_lines[:MOST_BAD_LINES],
-        "note_lines": [(f"{(note.at_ns - harvest.zero_ns) / 1e9:+.1f} s", note) for note in harvest.notes],
+        "note_lines": [
+            (f"{localised(f'{(note.at_ns - harvest.zero_ns) / 1e9:+.1f}')} s", note)
+            for note in harvest.notes[:MOST_NOTES]
+        ],
     }
+
+
+def _calls(harvest: Harvest) -> dict[str, Any]:
+    """What is told of calls, each table bounded: of very many the worst, and how many more there are."""
+    shown = _worst_calls(harvest)
+    steps, setups = setup_table(shown)
+    recoveries, diary = recovery_rows(harvest), diary_rows(shown, harvest.events)
+    return {
+        "calls": [call_row(call) for call in shown],
+        "calls_left_out": len(harvest.calls) - len(shown),
+        "setup_steps": steps,
+        "setups": setups,
+        "turns": _turns(harvest),
+        "ladders": ladders(harvest),
+        "arrows": ARROWS,
+        "ways": WAYS,
+        "diary": diary,
+        "diary_left_out": len(harvest.calls) - len(shown),
+        "badges": BADGES,
+        "grades": GRADES,
+        "recoveries": recoveries[:MOST_RECOVERIES],
+        "recoveries_left_out": max(0, len(recoveries) - MOST_RECOVERIES),
+    }
+
+
+def _worst_calls(harvest: Harvest) -> list[Call]:
+    """All of them, or of very many those that did not complete, then those with the most recoveries; in their order."""
+    worst = sorted(harvest.calls, key=lambda call: (call.outcome == "completed", -len(call.recoveries)))[:MOST_CALLS]
+    kept = {call.id for call in worst}
+    return [call for call in harvest.calls if call.id in kept][:MOST_CALLS]
 
 
 def _about(run: Run) -> dict[str, Any]:

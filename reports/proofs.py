@@ -13,6 +13,7 @@ from measures.network import (
     ProofCheck,
     RandomLoss,
 )
+from reports.language import localised, say
 from reports.words import number, quantity
 
 
@@ -39,27 +40,28 @@ def proof_view(proof: LabProof) -> ProofView:
 
 def impairment_words(asked: Impairment) -> str:
     """One direction's impairment in a line."""
-    return ", ".join(_parts(asked)) or "nothing"
+    return ", ".join(_parts(asked)) or say("nothing")
 
 
 def _parts(asked: Impairment) -> Iterator[str]:
     if asked.delay_ms or asked.jitter_ms:
-        jitter = f" ± {asked.jitter_ms:g} ms ({asked.distribution})" if asked.jitter_ms else ""
-        yield f"delay {asked.delay_ms:g} ms{jitter}"
+        jitter = f" ± {localised(f'{asked.jitter_ms:g}')} ms ({asked.distribution})" if asked.jitter_ms else ""
+        yield f"{say('delay')} {localised(f'{asked.delay_ms:g}')} ms{jitter}"
     if asked.loss is not None and (words := _loss(asked.loss)):
         yield words
     for name in ("duplicate", "reorder", "corrupt"):
         if pct := getattr(asked, f"{name}_pct"):
-            yield f"{name} {pct:g} %"
+            yield f"{say(name)} {localised(f'{pct:g}')} %"
     if asked.rate_kbit:
-        yield f"{asked.rate_kbit / 1000:g} Mbit/s"
+        yield f"{localised(f'{asked.rate_kbit / 1000:g}')} Mbit/s"
 
 
 def _loss(loss: Loss) -> str:
     if isinstance(loss, RandomLoss):
-        return f"loss {loss.pct:g} %" if loss.pct else ""
+        return f"{say('loss')} {localised(f'{loss.pct:g}')} %" if loss.pct else ""
     if isinstance(loss, BurstyLoss):
-        return f"loss {loss.mean_pct:g} % in bursts of {loss.burst_packets:g}"
+        mean, burst = localised(f"{loss.mean_pct:g}"), localised(f"{loss.burst_packets:g}")
+        return say("loss {mean} % in bursts of {burst}", mean=mean, burst=burst)
     if isinstance(loss, GilbertElliottLoss):
         return f"Gilbert-Elliott loss (p {loss.p_pct:g} %, r {loss.r_pct:g} %)"
     return f"4-state loss (p13 {loss.p13_pct:g} %, p31 {loss.p31_pct:g} %)"
@@ -67,11 +69,11 @@ def _loss(loss: Loss) -> str:
 
 def _allowed(check: ProofCheck) -> str:
     if check.low is None and check.high is None:
-        return "anything"
+        return say("anything")
     if check.high is None:
-        return f"{number(check.low or 0.0)} or more"
+        return say("{low} or more", low=number(check.low or 0.0))
     if check.low is None:
-        return f"{number(check.high)} or less"
+        return say("{high} or less", high=number(check.high))
     return number(check.low) if check.low == check.high else f"{number(check.low)} – {number(check.high)}"
 
 
@@ -80,7 +82,11 @@ def _observed(check: ProofCheck) -> str | None:
 
 
 def _echoes(before: EchoFigures, after: EchoFigures) -> Iterator[tuple[str, str | None, str | None]]:
-    yield "echoes that came back", f"{before.received} of {before.sent}", f"{after.received} of {after.sent}"
+    yield (
+        "echoes that came back",
+        say("{n} of {total}", n=before.received, total=before.sent),
+        (say("{n} of {total}", n=after.received, total=after.sent)),
+    )
     for name, label in (("min", "least"), ("p50", "median"), ("mean", "mean"), ("sd", "deviation"), ("max", "most")):
         field = f"rtt_{name}_ms"
         yield f"round trip, {label}", quantity(getattr(before, field), "ms"), quantity(getattr(after, field), "ms")

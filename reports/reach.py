@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from measures.probe import ProbeResult
+from reports.language import localised
 from reports.observations import relay_rtt_ms
 from reports.words import duration, quantity
 
@@ -75,7 +76,7 @@ def probe_view(probe: ProbeResult) -> ProbeView:
             )
             for phase in probe.phases
         ),
-        figures=tuple((figure.name, f"{figure.value:.4g}") for figure in probe.measurements),
+        figures=tuple((figure.name, localised(f"{figure.value:.4g}")) for figure in probe.measurements),
         facts=tuple((probe.facts or {}).items()),
         cause=probe.cause,
         owner=probe.owner,

@@ -6,6 +6,7 @@ import numpy as np
 
 from measures.distribution import proportion_interval
 from reports.harvest import Harvest
+from reports.language import localised, say
 from reports.trains import Floats, Train
 from reports.words import interval, long_duration, plural, quantity
 
@@ -39,8 +40,8 @@ def _row(train: Train) -> StreamRow:
     bounds = proportion_interval(lost, sent) if sent else None
     return StreamRow(
         name=train.stream,
-        packets=f"{plural(sent, 'packet')} of {_sizes(train)}, {long_duration(int(np.ptp(train.due_ns)))}",
-        lost=f"{lost} of {sent}",
+        packets=f"{say('{packets} of {size}', packets=plural(sent, 'packet'), size=_sizes(train))}, {_length(train)}",
+        lost=say("{n} of {total}", n=lost, total=sent),
         loss=quantity(lost / sent, "", rate=True) if sent else None,
         loss_interval=interval(bounds, "", rate=True),
         lost_where=_where(train),
@@ -61,14 +62,18 @@ def quantile_of_sent(back: Floats, sent: int, p: float) -> float | None:
 
 def _sizes(train: Train) -> str:
     least, most = int(train.size_bytes.min()), int(train.size_bytes.max())
-    return f"{least} bytes" if least == most else f"{least} to {most} bytes"
+    return say("{n} bytes", n=least) if least == most else say("{least} to {most} bytes", least=least, most=most)
+
+
+def _length(train: Train) -> str:
+    return long_duration(int(np.ptp(train.due_ns)))
 
 
 def _where(train: Train) -> str:
     """On which way packets were lost, as far as the far end told."""
     ways = {"up": "on the way up", "down": "on the way down", "unknown": "way not known"}
     counts = [(train.lost_by(side), words) for side, words in ways.items()]
-    return ", ".join(f"{words}: {count}" for count, words in counts if count)
+    return ", ".join(f"{say(words)}: {count}" for count, words in counts if count)
 
 
 def _bursts(train: Train) -> str:
@@ -77,4 +82,6 @@ def _bursts(train: Train) -> str:
     if not bursts:
         return ""
     number, lost = sum(bursts.values()), sum(length * count for length, count in bursts.items())
-    return f"{plural(number, 'burst')}, {lost / number:.1f} packets on average, {max(bursts)} at most"
+    mean = localised(f"{lost / number:.1f}")
+    return say("{bursts}, {mean} packets on average, {most} at most", bursts=plural(number, "burst"), mean=mean,
+               most=max(bursts))  # fmt: skip

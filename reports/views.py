@@ -3,16 +3,20 @@
 A cell is text, or None with a reason beside it in the row or in the template. Nothing here judges.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 from measures.call import Attempt, Call, Recovery
 from measures.distribution import Distribution
 from measures.metric import METRICS
+from measures.policy import POLICIES
 from measures.threshold import Threshold
 from measures.verdict import Observations, Verdict, judge
 from reports.harvest import Harvest
-from reports.observations import observations, owes_turn, setup_ms, since_fault_ms, turn_latencies_ms
+from reports.language import say, say_reason
+from reports.observations import observations, owes_turn, session_doubled, setup_ms, since_fault_ms, turn_latencies_ms
+from reports.policy_check import breaches
 from reports.words import duration, interval, plural, quantity, requirement, title
 
 OUTCOME_WORDS = {"passed": "Passed", "failed": "Failed", "not enough evidence": "Not enough evidence"}
@@ -58,14 +62,14 @@ def verdict_row(verdict: Verdict) -> VerdictRow:
     return VerdictRow(
         metric=verdict.threshold.subject,
         title=titled(verdict.threshold),
-        help=declared.help,
+        help=say(declared.help),
         asked=requirement(verdict.threshold),
         observed=quantity(verdict.observed, verdict.unit, rate=rate),
         interval=interval(verdict.ci95, verdict.unit, rate=rate),
         n=verdict.n,
         missing=verdict.missing,
         outcome=verdict.outcome,
-        reason=verdict.reason,
+        reason=say_reason(verdict.reason),
     )
 
 
@@ -93,7 +97,13 @@ def tiles(harvest: Harvest) -> list[Tile]:
     if total:
         done = sum(call.outcome == "completed" for call in harvest.calls)
         told = bool(harvest.calls) or harvest.plan.complete  # of a run cut short without a record nothing is known
-        made.append(Tile("calls completed", f"{done} of {total}" if told else None, _unrecorded(harvest)))
+        made.append(
+            Tile(
+                say("calls completed"),
+                say("{n} of {total}", n=done, total=total) if told else None,
+                _unrecorded(harvest),
+            )
+        )
     made += [
         _trend_tile(label, name, aggregate, seen[name])
         for label, name, aggregate in _TREND_TILES
@@ -101,27 +111,29 @@ def tiles(harvest: Harvest) -> list[Tile]:
     ]
     if seen["sample_loss"].trials:
         loss = seen["sample_loss"]
-        made.append(Tile("packets lost, sampler", quantity(loss.successes / loss.trials, "", rate=True),
-                         f"{loss.successes} of {loss.trials}"))  # fmt: skip
+        made.append(Tile(say("packets lost, sampler"), quantity(loss.successes / loss.trials, "", rate=True),
+                         say("{n} of {total}", n=loss.successes, total=loss.trials)))  # fmt: skip
     if harvest.memory:
         growth = seen["agent_memory_growth"].values
         value = quantity(growth[0], "MB") if growth else None
-        made.append(Tile("agent memory growth", value, "over the whole run" if growth else "no look before the calls"))
+        made.append(
+            Tile(say("agent memory growth"), value, say("over the whole run" if growth else "no look before the calls"))
+        )
     return made
 
 
 def _unrecorded(harvest: Harvest) -> str:
     missing = harvest.calls_unrecorded
-    return f"{plural(missing, 'call')} left no record" if missing else "as planned"
+    return say("{calls} left no record", calls=plural(missing, "call")) if missing else say("as planned")
 
 
 def _trend_tile(label: str, name: str, aggregate: str, seen: Observations) -> Tile:
     """The figure as a verdict would observe it, so that page and verdict say the same of what is missing."""
     verdict = judge(Threshold(name, aggregate, "<=", 0.0), seen)
     bounds = interval(verdict.ci95, verdict.unit)
-    beside = f"95 % {bounds}" if bounds else f"of {verdict.n}"
-    missing = f", {seen.missing} missing" if seen.missing else ""
-    return Tile(label, quantity(verdict.observed, verdict.unit), beside + missing)
+    beside = f"95 % {bounds}" if bounds else say("of {n}", n=verdict.n)
+    missing = ", " + say("{n} missing", n=seen.missing) if seen.missing else ""
+    return Tile(say(label), quantity(verdict.observed, verdict.unit), beside + missing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +170,7 @@ def call_row(call: Call) -> CallRow:
         blame="" if call.blame == "nobody" else call.blame,
         reason=call.reason,
         setup=quantity(setup_ms(call), "ms"),
-        turns=f"{len(answers)} of {max(call.turns_planned, len(call.turns))}",
+        turns=say("{n} of {total}", n=len(answers), total=max(call.turns_planned, len(call.turns))),
         repeats=sum(turn.repeats for turn in call.turns),
         median_answer=quantity(answers[(len(answers) - 1) // 2], "ms") if answers else None,
         recoveries=len(call.recoveries),
@@ -183,6 +195,8 @@ class RecoveryRow:
     first_answer: str | None
     first_answer_why: str
     context: str
+    policy: tuple[str, ...] | None
+    doubled: bool | None
 
 
 def recovery_rows(harvest: Harvest) -> list[RecoveryRow]:
@@ -203,13 +217,17 @@ def _recovery(harvest: Harvest, call: Call, recovery: Recovery) -> RecoveryRow:
         first_answer=quantity(since_fault_ms(recovery, recovery.first_turn_ns), "ms"),
         first_answer_why="no answer came after the fault" if owed else "no turn was left to be answered",
         context=contexts[recovery.context_kept],
+        policy=breaches(recovery, policy) if (policy := POLICIES.get(harvest.plan.policy)) else None,
+        doubled=session_doubled(harvest, recovery),
     )
 
 
 def _attempt(attempt: Attempt) -> str:
     waited = quantity(attempt.delay_ms, "ms")
     lasted = duration(attempt.ended_ns - attempt.began_ns)
-    return f"{attempt.action.replace('-', ' ')} after {waited}: {attempt.outcome} in {lasted}"
+    action = say(attempt.action.replace("-", " "))
+    return say("{action} after {waited}: {outcome} in {lasted}", action=action, waited=waited or "",
+               outcome=attempt.outcome, lasted=lasted or "")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,11 +239,11 @@ class SetupRow:
     path: str
 
 
-def setup_table(harvest: Harvest) -> tuple[tuple[str, ...], list[SetupRow]]:
+def setup_table(calls: Sequence[Call]) -> tuple[tuple[str, ...], list[SetupRow]]:
     """The steps in the order they were first taken, and each call's durations."""
-    steps = tuple(dict.fromkeys(phase.name for call in harvest.calls for phase in call.phases))
+    steps = tuple(dict.fromkeys(phase.name for call in calls for phase in call.phases))
     rows = []
-    for call in harvest.calls:
+    for call in calls:
         spans: dict[str, int] = {}
         for phase in call.phases:
             spans.setdefault(phase.name, phase.duration_ns)

@@ -9,6 +9,7 @@ from measures.clock import NS_PER_S, ms
 from measures.distribution import Interval
 from measures.metric import METRICS
 from measures.threshold import Threshold, unit_of
+from reports.language import localised, say
 
 _OPERATORS = {"<": "<", "<=": "≤", ">": ">", ">=": "≥", "==": "="}
 
@@ -16,13 +17,17 @@ _OPERATORS = {"<": "<", "<=": "≤", ">": ">", ">=": "≥", "==": "="}
 def title(metric_name: str) -> str:
     """A metric's name as a person says it."""
     words = metric_name.replace("_", " ")
-    for short, proper in (("rtt", "RTT"), ("rtp", "RTP")):
+    for short, proper in (("rtt", "RTT"), ("rtp", "RTP"), ("nat ", "NAT ")):
         words = words.replace(short, proper)
-    return words[:1].upper() + words[1:]
+    return say(sentence_case(words))
 
 
 def number(value: float) -> str:
     """Three digits where they matter, none that do not, thousands apart."""
+    return localised(_number(value))
+
+
+def _number(value: float) -> str:
     size = abs(value)
     if value == int(value) or size >= 100:
         return f"{value:,.0f}".replace(",", "\u202f")
@@ -36,7 +41,7 @@ def quantity(value: float | None, unit: str, *, rate: bool = False) -> str | Non
     if value is None:
         return None
     if rate:
-        return f"{_percent(value)} %"
+        return f"{localised(_percent(value))} %"
     if unit == "ms" and abs(value) >= 1000:
         return f"{number(value / 1000)} s"
     return f"{number(value)} {unit}".rstrip()
@@ -61,9 +66,9 @@ def interval(bounds: Interval | None, unit: str, *, rate: bool = False) -> str |
     if low is None and high is None:
         return None
     if high is None:
-        return f"{low} or more"
+        return say("{low} or more", low=low)
     if low is None:
-        return f"{high} or less"
+        return say("{high} or less", high=high)
     return _joined(low, high)
 
 
@@ -78,9 +83,8 @@ def requirement(threshold: Threshold) -> str:
     declared = METRICS[threshold.metric]
     unit = unit_of(declared, threshold.aggregate)
     aggregate = threshold.aggregate.replace("p(", "p").rstrip(")").replace("med", "p50")
-    return (
-        f"{aggregate} {_OPERATORS[threshold.operator]} {_exactly(threshold.limit, unit, rate=declared.kind == 'rate')}"
-    )
+    limit = localised(_exactly(threshold.limit, unit, rate=declared.kind == "rate"))
+    return f"{localised(aggregate)} {_OPERATORS[threshold.operator]} {limit}"
 
 
 def _exactly(limit: float, unit: str, *, rate: bool) -> str:
@@ -111,9 +115,16 @@ def moment(wall_ns: int) -> str:
 
 def size(size_bytes: int) -> str:
     """Bytes as GB or MB."""
-    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.0f} MB"
+    return f"{localised(f'{size_bytes / 1e9:.1f}')} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.0f} MB"
 
 
 def plural(count: int, noun: str) -> str:
-    """``1 call``, ``2 calls``."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    """``1 call``, ``2 calls``, ``2 recoveries``."""
+    if count != 1:
+        noun = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{count} {say(noun)}"
+
+
+def sentence_case(text: str) -> str:
+    """With a capital at its beginning."""
+    return f"{text[:1].upper()}{text[1:]}"

@@ -13,16 +13,20 @@ from measures.threshold import ThresholdError
 
 def report(
     folder: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    lang: Annotated[str, typer.Option(help="Language of page and summary: en or es.")] = "en",
     json_out: Annotated[bool, typer.Option("--json", help="Print the run document on stdout.")] = False,
 ) -> None:
     """Judge the run in a folder again, write its page, JUnit and summary, and say where they are."""
     from reports.finish import PAGE_FILE, finish  # noqa: PLC0415  brings matplotlib
     from reports.folder import RunFolderError, encode_run, read_run  # noqa: PLC0415
+    from reports.language import LANGUAGES  # noqa: PLC0415
 
+    if lang not in LANGUAGES:
+        raise InputError(f"--lang {lang}: unknown; known: {', '.join(LANGUAGES)}")
     try:
         begun = read_run(folder)
         # "running" stays: the run may be alive; if it was killed, what failed before that has failed all the same
-        run = finish(folder, begun.status, begun.ended)
+        run = finish(folder, begun.status, begun.ended, lang)
     except (RunFolderError, ThresholdError) as error:
         raise InputError(str(error)) from None
     except OSError as error:

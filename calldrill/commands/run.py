@@ -12,9 +12,10 @@ import typer
 
 from calldrill.baseline import check_baseline, compare_with
 from calldrill.drill import load_drill
-from calldrill.errors import RunError
+from calldrill.errors import InputError, RunError
 from calldrill.runs import begin, finish_run, new_folder, tell
 from measures.run import EXIT_INTERRUPTED, EXIT_THRESHOLD_FAILED, Status, exit_code
+from reports.language import LANGUAGES
 
 NEEDED = {
     "ip": "iproute2", "tc": "iproute2", "nft": "nftables", "conntrack": "conntrack", "ethtool": "ethtool",
@@ -31,16 +32,19 @@ def run(
     baseline: Annotated[
         Path | None, typer.Option(help="A run folder, or a folder of runs, to compare this one with: 99 if worse.")
     ] = None,
+    lang: Annotated[str, typer.Option(help="Language of page and summary: en or es.")] = "en",
     json_out: Annotated[bool, typer.Option("--json", help="Print the run document on stdout.")] = False,
 ) -> None:
     """Run a drill in a private lab, judge it, and write the report."""
+    if lang not in LANGUAGES:
+        raise InputError(f"--lang {lang}: unknown; known: {', '.join(LANGUAGES)}")
     loaded = load_drill(drill)
     check_baseline(baseline)
     folder = new_folder(out, loaded.drill.name)
     _check_host()
     begun = begin(folder, loaded.resolved())
     status = _conduct(folder)
-    finished = finish_run(folder, status)
+    finished = finish_run(folder, status, lang)
     tell(folder, finished, begun, json_out)
     raise typer.Exit(exit_code(finished) or compare_with(baseline, folder, finished))
 

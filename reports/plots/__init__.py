@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 from measures.run import Run
 from reports.harvest import Harvest
-from reports.plots import calls, capacity, memory, recoveries, sampler
+from reports.language import say
+from reports.plots import answers, calls, capacity, memory, quality, recoveries, sampler, setups
 from reports.plots.ink import svg_of
 
 
@@ -34,11 +35,14 @@ def pictures(run: Run, harvest: Harvest) -> dict[str, Picture]:
         "sampler": (sampler.figure(harvest), sampler.ALT, sampler.caption(harvest)),
         "capacity": (capacity.figure(run.capacity), capacity.ALT, capacity.CAPTION),
         "calls": (calls.figure(harvest), calls.ALT, calls.caption(harvest)),
+        "setups": (setups.figure(harvest), setups.ALT, say(setups.CAPTION)),
+        "answers": (answers.figure(run, harvest), answers.ALT, say(answers.CAPTION)),
+        "quality": (quality.figure(harvest), quality.ALT, say(quality.CAPTION)),
         "recoveries": (recoveries.figure(run, harvest), recoveries.ALT, recoveries.caption(harvest)),
-        "memory": (memory.figure(harvest), memory.ALT, memory.CAPTION),
+        "memory": (memory.figure(harvest), memory.ALT, say(memory.CAPTION)),
     }
     return {
-        name: Picture(name, alt, caption, svg_of(figure, name, alt))
+        name: Picture(name, say(alt), caption, svg_of(figure, name, say(alt)))
         for name, (figure, alt, caption) in drawings.items()
         if figure is not None
     }

@@ -14,6 +14,7 @@ from matplotlib.patches import Patch, Rectangle
 
 from measures.call import Call, CallEvent
 from reports.harvest import Harvest
+from reports.language import say
 from reports.plots.ink import (
     AGENT,
     CALLER,
@@ -28,10 +29,16 @@ from reports.plots.ink import (
     page_style,
     quiet_axes,
 )  # fmt: skip
+from reports.plots.rows import MOST_CALLS, call_rows
 from reports.plots.timeline import draw_network, seconds, xlabel
 
 ALT = "Timeline of all calls: a lane for each call with its states, speech, faults and recoveries under the network."
-MOST_LANES = 40
+
+CAPTION = (
+    "A lane for each call. The thin ribbon is the state the person sees; below it the caller speaks (upper bar) "
+    "and the agent answers (lower bar). A hatched box is a gap in the media, from the last packet before the fault "
+    "to the first after it. What the network did crosses all lanes."
+)
 
 STATE_INK = {
     "idle": QUIET,
@@ -46,38 +53,18 @@ STATE_INK = {
 RIBBON, CALLER_BAR, AGENT_BAR = (-0.40, 0.13), (-0.20, 0.22), (0.08, 0.22)
 
 
-def lanes(harvest: Harvest) -> list[str]:
-    """The calls drawn, in the order they began. Of too many, those that went worst."""
-    known = {call.id: call.due_ns for call in harvest.calls}
-    for event in harvest.events:
-        known.setdefault(event.call_id, event.at_ns)
-    worst = sorted(known, key=lambda call_id: (-_badness(harvest, call_id), known[call_id]))[:MOST_LANES]
-    return sorted(worst, key=lambda call_id: (known[call_id], call_id))
-
-
-def _badness(harvest: Harvest, call_id: str) -> int:
-    call = next((call for call in harvest.calls if call.id == call_id), None)
-    if call is None:
-        return 1000
-    return 1000 * (call.outcome != "completed") + len(call.recoveries)
-
-
 def caption(harvest: Harvest) -> str:
     """How to read it, and what is not in it."""
     known = {call.id for call in harvest.calls} | {event.call_id for event in harvest.events}
-    text = (
-        "A lane for each call. The thin ribbon is the state the person sees; below it the caller speaks (upper bar) "
-        "and the agent answers (lower bar). A hatched box is a gap in the media, from the last packet before the fault "
-        "to the first after it. What the network did crosses all lanes."
-    )
-    if len(known) > MOST_LANES:
-        text += f" Of {len(known)} calls the {MOST_LANES} that went worst are drawn."
+    text = say(CAPTION)
+    if len(known) > MOST_CALLS:
+        text += " " + say("Of {total} calls the {drawn} that went worst are drawn.", total=len(known), drawn=MOST_CALLS)
     return text
 
 
 def figure(harvest: Harvest) -> Figure | None:
     """The timeline, or None when no call began."""
-    ids = lanes(harvest)
+    ids = call_rows(harvest)
     if not ids:
         return None
     with page_style():
@@ -117,7 +104,9 @@ def _lane(ax: Axes, harvest: Harvest, lane: int, call_id: str) -> None:
         if call.outcome != "completed":
             ax.plot([seconds(harvest, end_ns)], [lane + RIBBON[0]], "X", color=FAULT, markersize=8, zorder=5)
     else:
-        ax.text(seconds(harvest, end_ns), lane + 0.1, "  left no record", color=FAULT, va="center", fontsize=8.5)
+        ax.text(
+            seconds(harvest, end_ns), lane + 0.1, "  " + say("left no record"), color=FAULT, va="center", fontsize=8.5
+        )
 
 
 def _bars(ax: Axes, spans: Sequence[tuple[float, float]], lane: int, place: tuple[float, float], colour: str) -> None:
@@ -176,16 +165,16 @@ def _legend() -> list[Patch | Line2D]:
         return Line2D([], [], marker=shape, color=colour, linestyle="none", markersize=size, label=label)
 
     return [
-        Patch(color=CONNECTING, label="connecting"),
-        Patch(color=QUIET, label="active"),
-        Patch(color=CALLER, label="caller speaks"),
-        Patch(color=AGENT, label="agent answers"),
-        Patch(color=RECONNECTING, label="reconnecting"),
-        Patch(color=FAULT, label="error"),
-        Patch(facecolor="none", edgecolor=FAULT, hatch="////", label="media gap"),
-        mark("v", FAULT, "noticed"),
-        mark("d", RECONNECTING, "attempt"),
-        mark("^", CALLER, "media back"),
-        mark("*", AGENT, "first answer", 9),
-        Line2D([], [], color=NETWORK, linestyle=(0, (4, 2)), label="network event"),
+        Patch(color=CONNECTING, label=say("connecting")),
+        Patch(color=QUIET, label=say("active")),
+        Patch(color=CALLER, label=say("caller speaks")),
+        Patch(color=AGENT, label=say("agent answers")),
+        Patch(color=RECONNECTING, label=say("reconnecting")),
+        Patch(color=FAULT, label=say("error")),
+        Patch(facecolor="none", edgecolor=FAULT, hatch="////", label=say("media gap")),
+        mark("v", FAULT, say("noticed")),
+        mark("d", RECONNECTING, say("attempt")),
+        mark("^", CALLER, say("media back")),
+        mark("*", AGENT, say("first answer"), 9),
+        Line2D([], [], color=NETWORK, linestyle=(0, (4, 2)), label=say("network event")),
     ]

@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from reports.harvest import Harvest
+from reports.language import say
 from reports.observations import memory_mb
 from reports.plots.ink import AGENT, CALLER, FAINT, RECONNECTING, new_figure, page_style, quiet_axes
 from reports.plots.timeline import draw_network, seconds, xlabel
@@ -25,9 +26,9 @@ def figure(harvest: Harvest) -> Figure | None:
         top, middle, bottom = fig.subplots(3, 1, sharex=True, height_ratios=(2.4, 1, 1))
         x = [seconds(harvest, seen.at_ns) for seen in harvest.memory]
         top.plot(x, [memory_mb(seen) for seen in harvest.memory], color=CALLER, linewidth=1.8)
-        top.set_ylabel("memory (MB)")
-        _held(middle, x, [seen.active_calls for seen in harvest.memory], AGENT, "active calls")
-        _held(bottom, x, [seen.history_messages_max for seen in harvest.memory], RECONNECTING, "longest\nhistory")
+        top.set_ylabel(say("memory (MB)"))
+        _held(middle, x, [seen.active_calls for seen in harvest.memory], AGENT, say("active calls"))
+        _held(bottom, x, [seen.history_messages_max for seen in harvest.memory], RECONNECTING, say("longest\nhistory"))
         for ax in (top, middle, bottom):
             quiet_axes(ax)
             draw_network(ax, harvest, labels=ax is top)
@@ -44,4 +45,4 @@ def _held(ax: Axes, x: list[float], counts: list[int | None], colour: str, label
     ax.set_ylim(0, 1.25 * max((count for count in counts if count is not None), default=1) or 1)
     ax.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
     if all(count is None for count in counts):
-        ax.text(0.5, 0.5, "not told by this agent", transform=ax.transAxes, ha="center", va="center", color=FAINT)
+        ax.text(0.5, 0.5, say("not told by this agent"), transform=ax.transAxes, ha="center", va="center", color=FAINT)

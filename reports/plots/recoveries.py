@@ -9,6 +9,7 @@ from measures.call import Call, Recovery
 from measures.clock import NS_PER_S
 from measures.run import Run
 from reports.harvest import Harvest
+from reports.language import say
 from reports.plots.ink import (
     AGENT,
     CALLER,
@@ -22,34 +23,25 @@ from reports.plots.ink import (
     page_style,
     quiet_axes,
 )  # fmt: skip
+from reports.plots.rows import MOST_RECOVERIES, recovery_label, recovery_rows
 from reports.words import requirement
 
 ALT = "For each recovery, the seconds until it was noticed, its attempts, media back and the first answer."
-MOST_ROWS = 60
-
-
-def _rows(harvest: Harvest) -> list[tuple[Call, Recovery]]:
-    every = [(call, recovery) for call in harvest.calls for recovery in call.recoveries]
-    if len(every) <= MOST_ROWS:
-        return every
-    return sorted(every, key=lambda row: -_gap_s(*row))[:MOST_ROWS]
-
-
-def _gap_s(call: Call, recovery: Recovery) -> float:
-    back = recovery.media_back_ns
-    return float("inf") if back is None else (back - recovery.began_ns) / NS_PER_S
 
 
 def caption(harvest: Harvest) -> str:
     """How to read it, and what is not in it."""
     total = sum(len(call.recoveries) for call in harvest.calls)
-    text = "Each bar begins with the last media packet that arrived before the gap."
-    return text + (f" Of {total} recoveries the {MOST_ROWS} longest are drawn." if total > MOST_ROWS else "")
+    text = say("Each bar begins with the last media packet that arrived before the gap.")
+    if total > MOST_RECOVERIES:
+        most = MOST_RECOVERIES
+        text += " " + say("Of {total} recoveries the {drawn} longest are drawn.", total=total, drawn=most)
+    return text
 
 
 def figure(run: Run, harvest: Harvest) -> Figure | None:
     """A row for each recovery, or None when there was none."""
-    rows = _rows(harvest)
+    rows = recovery_rows(harvest)
     if not rows:
         return None
     with page_style():
@@ -59,18 +51,14 @@ def figure(run: Run, harvest: Harvest) -> Figure | None:
         ax.grid(visible=False, axis="y")
         for row, (call, recovery) in enumerate(rows):
             _row(ax, row, call, recovery)
-        ax.set_yticks(range(len(rows)), [_name(harvest, call, recovery) for call, recovery in rows])
+        ax.set_yticks(range(len(rows)), [recovery_label(harvest, call, recovery) for call, recovery in rows])
         ax.tick_params(axis="y", labelcolor=INK)
         ax.set_ylim(len(rows) - 0.4, -0.75)
         ax.set_xlim(left=0)
-        ax.set_xlabel("seconds since the last media packet before the fault")
+        ax.set_xlabel(say("seconds since the last media packet before the fault"))
         _limits(ax, run)
         fig.legend(handles=_legend(), loc="outside lower center", ncols=4, fontsize=8.5, columnspacing=1.3)
     return fig
-
-
-def _name(harvest: Harvest, call: Call, recovery: Recovery) -> str:
-    return f"{call.id} · {harvest.fault_behind(recovery) or recovery.cause}"
 
 
 def _row(ax: Axes, row: int, call: Call, recovery: Recovery) -> None:
@@ -87,7 +75,9 @@ def _row(ax: Axes, row: int, call: Call, recovery: Recovery) -> None:
         _bar(ax, row, since(attempt.began_ns), since(attempt.ended_ns), CALLER if worked else FAULT, 0.2)
     if recovery.media_back_ns is None:
         ax.plot([back], [row], "X", color=FAULT, markersize=9, markeredgecolor=PAPER, zorder=4)
-        ax.annotate("media never came back", (back, row), (8, 0), textcoords="offset points", va="center", color=FAULT)
+        ax.annotate(
+            say("media never came back"), (back, row), (8, 0), textcoords="offset points", va="center", color=FAULT
+        )
         return
     if recovery.first_turn_ns is not None:
         _bar(ax, row, back, since(recovery.first_turn_ns), CONNECTING, 0.12)
@@ -109,7 +99,7 @@ def _limits(ax: Axes, run: Run) -> None:
             at_s = threshold.limit / 1000
             ax.set_xlim(right=max(ax.get_xlim()[1], 1.12 * at_s))
             ax.axvline(at_s, color=INK, linewidth=1.2, linestyle=(0, (2, 2)), zorder=1)
-            ax.annotate(f"limit: {requirement(threshold)}", (at_s, 1.0), (3, 2),
+            ax.annotate(f"{say('limit')}: {requirement(threshold)}", (at_s, 1.0), (3, 2),
                         xycoords=ax.get_xaxis_transform(), textcoords="offset points", fontsize=8.5,
                         annotation_clip=False)  # fmt: skip
 
@@ -119,11 +109,11 @@ def _legend() -> list[Patch | Line2D]:
         return Line2D([], [], marker=shape, color=colour, linestyle="none", markersize=8, label=label)
 
     return [
-        Patch(color=QUIET, label="not noticed yet"),
-        Patch(color=RECONNECTING, label="reconnecting"),
-        Patch(color=FAULT, label="attempt without success"),
-        Patch(color=CALLER, label="attempt after which media was back"),
-        mark("^", CALLER, "media back"),
-        Patch(color=CONNECTING, label="until the first answer"),
-        mark("*", AGENT, "first answer"),
+        Patch(color=QUIET, label=say("not noticed yet")),
+        Patch(color=RECONNECTING, label=say("reconnecting")),
+        Patch(color=FAULT, label=say("attempt without success")),
+        Patch(color=CALLER, label=say("attempt after which media was back")),
+        mark("^", CALLER, say("media back")),
+        Patch(color=CONNECTING, label=say("until the first answer")),
+        mark("*", AGENT, say("first answer")),
     ]

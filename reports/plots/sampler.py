@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from measures.network import Impairment
 from reports.harvest import Harvest
+from reports.language import say
 from reports.plots.columns import columns_of
 from reports.plots.ink import (
     AGENT,
@@ -33,6 +34,7 @@ from reports.plots.ink import (
 from reports.plots.timeline import draw_network, seconds, seconds_of, xlabel
 from reports.sampling import quantile_of_sent
 from reports.trains import Floats
+from reports.words import number
 
 ALT = "Round-trip time of the sampler's packets over time, with lost packets marked, and its distribution."
 # Above this many packets they are drawn by columns, or the page would grow with the run.
@@ -44,8 +46,8 @@ STEPS = 600
 def caption(harvest: Harvest) -> str:
     """How to read it."""
     total = sum(int(train.sent.sum()) for train in harvest.trains)
-    text = CAPTION if total <= MOST_DOTS else CAPTION_COLUMNS.format(total=f"{total:,}".replace(",", "\u202f"))
-    return f"{text} {CAPTION_TRUTH}" if _asked(harvest) else text
+    text = say(CAPTION) if total <= MOST_DOTS else say(CAPTION_COLUMNS, total=number(total))
+    return f"{text} {say(CAPTION_TRUTH)}" if _asked(harvest) else text
 
 
 CAPTION = (
@@ -108,9 +110,9 @@ def _over_time(ax: Axes, harvest: Harvest) -> None:
     if asked:
         ax.axhline(asked[0], color=NETWORK, linewidth=1.1, linestyle=(0, (3, 2)), zorder=2.5)
     draw_network(ax, harvest, labels=True)
-    ax.set(xlabel=xlabel(harvest), ylabel="round trip (ms)")
-    ax.text(1.0, 1.015, f"| {len(lost)} of {sent} lost", color=FAULT, ha="right", va="bottom",
-            transform=ax.transAxes, fontsize=8.5)  # fmt: skip
+    ax.set(xlabel=xlabel(harvest), ylabel=say("round trip (ms)"))
+    told = "| " + say("{n} of {total} lost", n=len(lost), total=sent)
+    ax.text(1.0, 1.015, told, color=FAULT, ha="right", va="bottom", transform=ax.transAxes, fontsize=8.5)
 
 
 def _columns(ax: Axes, harvest: Harvest) -> None:
@@ -125,9 +127,9 @@ def _distribution(ax: Axes, harvest: Harvest) -> None:
     sent = sum(int(train.sent.sum()) for train in harvest.trains)
     back = np.sort(np.concatenate([train.back_ms for train in harvest.trains]))
     ax.set_ylim(0, 103)
-    ax.set(xlabel="round trip (ms)", ylabel="% of packets sent")
+    ax.set(xlabel=say("round trip (ms)"), ylabel=say("% of packets sent"))
     if not len(back):
-        ax.text(0.5, 0.5, "no packet came back", transform=ax.transAxes, ha="center", color=FAULT)
+        ax.text(0.5, 0.5, say("no packet came back"), transform=ax.transAxes, ha="center", color=FAULT)
         return
     ranks = np.unique(np.linspace(0, len(back) - 1, min(len(back), STEPS)).round().astype(int))
     ax.step(back[ranks], 100 * (ranks + 1) / sent, where="post", color=CALLER, linewidth=1.8)
@@ -149,7 +151,7 @@ def _asked_curve(ax: Axes, mean: float, deviation: float) -> None:
 def _quantile(ax: Axes, back: Floats, sent: int, p: float, name: str, height: float) -> None:
     value = quantile_of_sent(back, sent, p)
     if value is None:
-        label, colour = f"{name}  lost", FAULT
+        label, colour = f"{name}  {say('lost')}", FAULT
     else:
         label, colour = f"{name}  {value:.0f} ms", INK
         ax.plot([value], [100 * p], "o", color=AGENT, markersize=5, zorder=3)

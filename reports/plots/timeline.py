@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 
 from measures.clock import NS_PER_S
 from reports.harvest import Harvest
+from reports.language import say
 from reports.plots.ink import NETWORK
 from reports.trains import Floats
 
@@ -38,7 +39,7 @@ def seconds_of(harvest: Harvest, moments_ns: npt.NDArray[np.int64]) -> Floats:
 
 def xlabel(harvest: Harvest) -> str:
     """The name of the time axis, with its zero."""
-    return XLABEL if harvest.calls else XLABEL_NO_CALLS
+    return say(XLABEL if harvest.calls else XLABEL_NO_CALLS)
 
 
 def network_spans(harvest: Harvest) -> Iterator[Span]:

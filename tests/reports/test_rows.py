@@ -151,7 +151,7 @@ def test_an_outage_that_never_ends_has_no_end() -> None:
 
 def test_every_drawing_is_labelled_and_its_names_do_not_meet(harvest: Harvest) -> None:
     drawn = pictures(judge_run(rig.run(status="finished"), harvest), harvest)
-    assert set(drawn) == {"sampler", "calls", "recoveries", "memory"}
+    assert set(drawn) == {"sampler", "calls", "setups", "answers", "quality", "recoveries", "memory"}
     for picture in drawn.values():
         assert 'role="img"' in picture.svg
         assert picture.alt
