@@ -24,6 +24,7 @@ from measures.metric import LABELS, METRICS, Metric
 from measures.network import BurstyLoss
 from measures.policy import POLICIES
 from measures.preset import PRESETS
+from measures.run import SCHEMA_VERSION, Run
 from netem.loss import mean_loss
 from netem.profiles import PROFILES
 from netem.site import FIREWALLS, NATS
@@ -33,6 +34,7 @@ from probes.nat import CLASSIC, FILTERING, MAPPING
 from probes.nat_pairs import KINDS, pairs
 from rtc import liveness
 
+SCHEMA_FILE = "run.schema.json"
 FOLDER = Path(__file__).parent / "reference"
 BOUNDS = ("min_length", "max_length", "ge", "le")
 NOTE = "<!-- Made by docs/generate.py from the code's own tables; edit those, not this. -->\n\n"
@@ -363,6 +365,12 @@ PAGES: dict[str, Callable[[], str]] = {
 }
 
 
+def run_schema() -> str:
+    """``run.json`` as a JSON Schema, from the types it is written from."""
+    schema = {"title": f"calldrill run.json, schema {SCHEMA_VERSION}", **msgspec.json.schema(Run)}
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
 def stale() -> list[str]:
     """Names of pages that do not say what the code says now."""
     found = []
@@ -370,7 +378,8 @@ def stale() -> list[str]:
         path = FOLDER / name
         if not path.exists() or path.read_text() != NOTE + make():
             found.append(name)
-    return found
+    schema = FOLDER / SCHEMA_FILE
+    return found if schema.exists() and schema.read_text() == run_schema() else [*found, SCHEMA_FILE]
 
 
 if __name__ == "__main__":
@@ -378,3 +387,4 @@ if __name__ == "__main__":
         sys.exit(f"stale: {', '.join(stale())}" if stale() else 0)
     for page, make_page in PAGES.items():
         (FOLDER / page).write_text(NOTE + make_page())
+    (FOLDER / SCHEMA_FILE).write_text(run_schema())
