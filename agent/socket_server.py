@@ -15,14 +15,16 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import socketio
 from starlette.types import Receive, Scope, Send
 
 from agent import protocol, tokens
+from agent.handshakes import Handshakes
 from agent.line import Line
+from agent.outlet import Outlet
 from agent.packets import StrictPacket
 from agent.protocol import Problem, Record
 from agent.rate import Bucket
@@ -62,18 +64,6 @@ class Connection:
     strikes: int = 0
 
 
-@dataclass(slots=True)
-class _Handshakes:
-    """Transports that have not said which protocol they want, and since when."""
-
-    since_s: dict[str, float] = field(default_factory=dict)
-
-    def stale(self, waiting: set[str], now_s: float) -> list[str]:
-        """Those that have waited too long."""
-        self.since_s = {sid: self.since_s.get(sid, now_s) for sid in waiting}
-        return [sid for sid, since in self.since_s.items() if now_s - since > protocol.UNAUTHENTICATED_S]
-
-
 class SocketServer:
     """All Socket.IO connections of this process."""
 
@@ -81,7 +71,7 @@ class SocketServer:
         self._agent = agent
         self._connections: dict[str, Connection] = {}
         self._lines: dict[str, Line] = {}
-        self._handshakes = _Handshakes()
+        self._handshakes = Handshakes()
         self._work: set[asyncio.Task[None]] = set()
         self._sweeper: asyncio.Task[None] | None = None
         self.initialized = False
@@ -324,7 +314,7 @@ class SocketServer:
     async def _call_start(self, connection: Connection, asked: protocol.CallStart) -> Record:
         assert connection.session is not None
         form = Format(asked.codec, asked.sample_rate_hz if asked.codec == "pcm16" else 8000)
-        outlet = _Outlet(self.sio, connection.sid)
+        outlet = Outlet(self.sio, connection.sid)
         try:
             call = await self._agent.place_socket(connection.session, form, outlet.send)
         except Refusal as full:
@@ -370,29 +360,6 @@ _HANDLERS: dict[str, Callable[[SocketServer, Connection, Any], Awaitable[Record]
     "history": SocketServer._history,
     "history_clear": SocketServer._history_clear,
 }
-
-
-class _Outlet:
-    """The way of a call's sound to its connection: in order, acknowledged, on this server alone."""
-
-    def __init__(self, sio: socketio.AsyncServer, sid: str) -> None:
-        self._sio, self._sid = sio, sid
-        self._work: set[asyncio.Task[None]] = set()
-        self.call: SocketCall | None = None
-
-    def send(self, chunk: protocol.AgentAudio) -> None:
-        """Send one. Tasks run in the order they are made, and none of them waits before its packet is queued."""
-        task = asyncio.ensure_future(self._emit(protocol.write(chunk)))
-        self._work.add(task)
-        task.add_done_callback(self._work.discard)
-
-    async def _emit(self, told: dict[str, Any]) -> None:
-        with contextlib.suppress(Exception):
-            await self._sio.emit("audio_chunk", told, to=self._sid, callback=self._acknowledged, ignore_queue=True)
-
-    def _acknowledged(self, *answer: object) -> None:
-        if self.call is not None:
-            self.call.acknowledged()
 
 
 def _manager(redis_url: str | None) -> socketio.AsyncManager:
