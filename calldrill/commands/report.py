@@ -7,13 +7,14 @@ from typing import Annotated
 import typer
 
 from calldrill.errors import InputError, RunError
-from measures.run import exit_code
+from measures.run import Run, exit_code
 from measures.threshold import ThresholdError
 
 
 def report(
     folder: Annotated[Path, typer.Argument(help="The folder of a run.")],
     lang: Annotated[str, typer.Option(help="Language of page and summary: en or es.")] = "en",
+    export: Annotated[str | None, typer.Option(help="Write the records as tables, too: csv or parquet.")] = None,
     json_out: Annotated[bool, typer.Option("--json", help="Print the run document on stdout.")] = False,
 ) -> None:
     """Judge the run in a folder again, write its page, JUnit and summary, and say where they are."""
@@ -23,6 +24,8 @@ def report(
 
     if lang not in LANGUAGES:
         raise InputError(f"--lang {lang}: unknown; known: {', '.join(LANGUAGES)}")
+    if export not in (None, "csv", "parquet"):
+        raise InputError(f"--export {export}: unknown; known: csv, parquet")
     try:
         begun = read_run(folder)
         # "running" stays: the run may be alive; if it was killed, what failed before that has failed all the same
@@ -31,9 +34,23 @@ def report(
         raise InputError(str(error)) from None
     except OSError as error:
         raise RunError(f"the reports of {folder} cannot be written: {error.strerror}") from None
+    written = _export(folder, run, export) if export else []
     if json_out:
         sys.stdout.write(encode_run(run).decode())
     else:
         typer.echo(f"{(run.outcome or 'not judged').upper()}: {run.reason}")
-        typer.echo((folder / PAGE_FILE).resolve())
+        for path in [folder / PAGE_FILE, *written]:
+            typer.echo(path.resolve())
     raise typer.Exit(exit_code(run))
+
+
+def _export(folder: Path, run: Run, form: str) -> list[Path]:
+    """Every table of the run, in its folder."""
+    from reports.export import FOLDER, ParquetMissing, export_run  # noqa: PLC0415
+
+    try:
+        return export_run(folder, run, "parquet" if form == "parquet" else "csv")
+    except ParquetMissing:
+        raise InputError("--export parquet: needs pyarrow; install calldrill[parquet], or export csv") from None
+    except OSError as error:
+        raise RunError(f"{folder / FOLDER} cannot be written: {error.strerror}") from None
