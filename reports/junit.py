@@ -2,7 +2,7 @@
 
 A check without enough data is an *error* and not a skip: many systems show skipped cases as green, and a run
 that proved nothing must not be green. For the same reason a run that is not enough evidence as a whole (a limited
-generator, an interruption, no checks) has one more test case, which says so.
+generator, an interruption, no checks) has one more test case, which says so; so has one that is judged as a whole.
 """
 
 import re
@@ -21,7 +21,7 @@ def junit(run: Run) -> bytes:
     suite = TestSuite("calldrill")
     for row in map(verdict_row, run.verdicts):
         suite.add_testcase(_case(row, proved=run.outcome != "not enough evidence"))
-    if run.outcome not in ("passed", "failed"):
+    if run.outcome not in ("passed", "failed") or not run.verdicts:
         suite.add_testcase(_whole_run(run))
     suite.add_property("run", _clean(run.run_id))
     suite.add_property("outcome", run.outcome or "not judged")
@@ -48,7 +48,12 @@ def _case(row: VerdictRow, *, proved: bool) -> TestCase:
 
 def _whole_run(run: Run) -> TestCase:
     case = TestCase("the run as a whole", classname="calldrill.run")
-    case.result = [Error(_clean(run.reason or "the run was not judged"), type_="not enough evidence")]
+    reason = _clean(run.reason or "the run was not judged")
+    if run.outcome == "failed":
+        case.result = [Failure(reason, type_="threshold")]
+    elif run.outcome != "passed":
+        case.result = [Error(reason, type_="not enough evidence")]
+    case.system_out = reason
     return case
 
 

@@ -2,7 +2,7 @@
 
 A conversation is held in virtual time: the caller's real packets are decoded and heard as fast as they can be, each
 frame that the agent has to say is taken at once. Everything else is as in a call: the detector, the brain, the voice,
-the history with its bounds, every event. Three minutes are held by default and the growth is taken for an hour;
+the history with its bounds, every event. Three minutes are held by default, which shows a leak of 100 MB an hour;
 ``CALLDRILL_TEST_HOURS=1`` holds whole ones. (A real hour: ``python -m benchmarks.agent hour``.)
 """
 
@@ -29,6 +29,7 @@ from rtc.codec import OPUS
 HOURS = float(os.environ.get("CALLDRILL_TEST_HOURS", "0")) or 1 / 20
 FRAMES_PER_HOUR = 50 * 3600
 GROWN_MAX_MB = 30.0
+PAGES_MB = 3.0  # what the allocator may take in one piece, whatever the time: of an hour a tenth, of minutes the most
 
 
 class VirtualCall:
@@ -87,5 +88,5 @@ async def test_an_hour_of_conversation_takes_less_than_30_mb() -> None:
     await call.close()
     assert call.session.turns > 400 * HOURS
     assert len(call.session.history) == 50
-    assert grown_mb / hours < GROWN_MAX_MB
+    assert grown_mb < GROWN_MAX_MB * hours + PAGES_MB
     print(f"{hours:.2f} h of conversation, {call.session.turns} turns: {grown_mb:.1f} MB")  # noqa: T201

@@ -5,9 +5,11 @@ import subprocess
 import sys
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import msgspec
 import pytest
+import xmlschema
 from junitparser import Error, Failure, JUnitXml
 
 from measures.call import Call, CallEvent
@@ -84,6 +86,11 @@ def test_every_report_is_there_and_nothing_half_written(finished):
     _, folder, _ = finished
     wanted = {"run.json", "report.html", "junit.xml", "summary.md"}
     assert {path.name for path in folder.iterdir()} - {RECORDS_FILE} == wanted
+
+
+def test_junit_is_as_ci_systems_read_it(finished):
+    _, folder, _ = finished
+    xmlschema.XMLSchema(Path(__file__).parent / "data" / "junit.xsd").validate(folder / "junit.xml")
 
 
 def test_the_outcome_is_the_same_everywhere(finished):

@@ -1,6 +1,8 @@
 """The folder: a file is whole or not there, and what cannot be read is told in one line."""
 
+import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from measures.record import BadLine, encode_record
 from measures.run import SCHEMA_VERSION
 from reports import folder
+from reports.finish import finish
 from reports.folder import DamagedRun, NewerSchema, NotARunFolder, RunFolderError, read_records, read_run, write_run
 from tests.reports import rig
 
@@ -66,3 +69,24 @@ def test_records_are_read_around_what_is_damaged(tmp_path: Path) -> None:
 
 def test_no_records_are_no_error(tmp_path: Path) -> None:
     assert list(read_records(tmp_path)) == []
+
+
+OLD = sorted((Path(__file__).parent / "data").glob("schema-*"))
+
+
+@pytest.mark.parametrize("old", OLD, ids=lambda path: path.name)
+def test_folders_of_older_versions_are_read_and_judged_as_they_were(old: Path, tmp_path: Path) -> None:
+    """A folder for each schema version, as the version that introduced it wrote it."""
+    shutil.copytree(old, tmp_path / "run")
+    before = json.loads((old / "run.json").read_bytes())
+    again = finish(tmp_path / "run", "finished", read_run(old).ended)
+    assert again.outcome == before["outcome"]
+    assert [verdict.sentence for verdict in again.verdicts] == [verdict["sentence"] for verdict in before["verdicts"]]
+    assert [verdict.outcome for verdict in again.verdicts] == [verdict["outcome"] for verdict in before["verdicts"]]
+    assert [verdict.observed for verdict in again.verdicts] == [
+        pytest.approx(verdict["observed"]) for verdict in before["verdicts"]
+    ]
+
+
+def test_every_schema_version_has_a_folder() -> None:
+    assert [path.name for path in OLD] == [f"schema-{version}" for version in range(1, SCHEMA_VERSION + 1)]
