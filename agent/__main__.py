@@ -6,6 +6,8 @@ else, so that no environment can bring them about by accident.
 """
 
 import argparse
+import asyncio
+import contextlib
 import dataclasses
 import os
 import socket
@@ -17,6 +19,8 @@ from agent import faults, protocol
 from agent.app import create_app
 from agent.running import Agent
 from agent.settings import Settings, SettingsError, from_environment
+
+FAREWELL_LIMIT_S = 6.0
 
 
 def _settings(argv: list[str]) -> Settings:
@@ -42,7 +46,8 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """What SIGTERM and SIGINT lead to."""
-        await self._agent.farewell()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._agent.farewell(), FAREWELL_LIMIT_S)
         await super().shutdown(sockets)
 
 

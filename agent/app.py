@@ -23,6 +23,7 @@ Errors have the shape of the OpenAI API: ``{"error": {"type", "code", "message",
 may call only when they are on the list of allowed ones.
 """
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
@@ -37,6 +38,7 @@ from agent.refusal import Refusal, refused
 from agent.running import Agent
 
 SOCKET_PATH = "/socket.io/"
+CLOSE_LIMIT_S = 6.0
 ROUTES = [
     Route("/v1/realtime/client_secrets", realtime_door.client_secrets, methods=["POST"]),
     Route("/v1/realtime/calls", realtime_door.place_call, methods=["POST"]),
@@ -67,7 +69,8 @@ def create_app(agent: Agent) -> ASGIApp:
         try:
             yield
         finally:
-            await agent.close()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(agent.close(), CLOSE_LIMIT_S)
 
     cors = Middleware(
         CORSMiddleware, allow_origins=list(agent.settings.cors_origins), expose_headers=["Location", "Retry-After"],

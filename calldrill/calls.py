@@ -18,7 +18,7 @@ from calldrill.services import STUN_PORT, Ports, Secrets
 from calldrill.timeline import TimelineRunner
 from calldrill.watch import AgentWatch
 from loadtest.arrivals import Constant
-from loadtest.plan import CallPlan, LoadPlan, TurnAddress, TurnPlan
+from loadtest.plan import CallPlan, LoadPlan, TurnAddress
 from netem.firewall import PROXY_PORT
 from netem.lab import Lab
 from netem.uplink import Uplink
@@ -72,7 +72,8 @@ class Calls:
         runtime.mkdir(exist_ok=True)
         plan = LoadPlan(self._plan(uplink), self._arrivals(number), str(self._recorder.path), uplink_prefix(name))
         log = self._folder / "logs" / f"locust{name}.log"
-        return Load(self._lab.callers(uplink.site.name), plan, self._environment(uplink), runtime, log)
+        workers = self._drill.callers.workers
+        return Load(self._lab.callers(uplink.site.name), plan, self._environment(uplink), runtime, log, workers)
 
     def _arrivals(self, number: int) -> Any:  # noqa: ANN401  one of `loadtest.arrivals`
         """This site's share: of several sites, each takes a call in turn."""
@@ -94,22 +95,17 @@ class Calls:
         return env
 
     def _plan(self, uplink: Uplink) -> CallPlan:
-        callers, host = self._drill.callers, self._lab.addresses.turn
-        return CallPlan(
-            target=self._url,
-            turns=tuple(TurnPlan(turn.at_s, turn.say) for turn in callers.turns),
-            policy=callers.policy,
+        host = self._lab.addresses.turn
+        return self._drill.callers.call(
+            self._url,
             profile=uplink.access.profile.name,
-            stun=(host, STUN_PORT),
+            stun=((host, STUN_PORT),),
             turn=(
                 TurnAddress(host, STUN_PORT, "udp"),
                 TurnAddress(host, STUN_PORT, "tcp"),
                 TurnAddress(host, self._ports.tls, "tls"),
             ),
             turn_ca=str(self._authority),
-            prime_messages=callers.prime_messages,
-            turn_limit_s=callers.turn_limit_s,
-            call_limit_s=callers.call_limit_s,
             telemetry_url="" if self._drill.agent.command else f"{self._url}/api/telemetry",
         )
 

@@ -13,20 +13,19 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from calldrill import callers_part
+from calldrill.callers_part import CallersPart, TurnPart, callers_trouble
 from calldrill.errors import InputError
 from calldrill.lab_part import AccessPart, LabPart, SitePart, lab_trouble
 from calldrill.timeline_part import ActionPart, AfterPart, timeline_trouble
-from loadtest.arrivals import SHAPES, Arrivals, Constant, Ramp, Soak, Spike, Steps, length_s, planned_calls
-from loadtest.conversation import SPEECH
+from loadtest.arrivals import SHAPES, Constant, Ramp, Soak, Spike, Steps, planned_calls
 from measures.network import ActionKind, NetworkAction
-from measures.policy import POLICIES
 from measures.preset import PRESETS
 from measures.threshold import ThresholdError, parse_threshold
 from netem.site import Family, FirewallKind, NatKind
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
-MAX_CALLS = 1000
 BUILT_IN = resources.files("calldrill") / "drills"
 
 
@@ -52,13 +51,6 @@ class SamplerPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     size_bytes: Annotated[int, msgspec.Meta(ge=44, le=1400)] = 172
 
 
-class TurnPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One turn: ``say`` a clip, not before ``at_s`` after the call was due."""
-
-    at_s: NotNegative
-    say: str
-
-
 class AgentPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``[agent]``: the agent under test. Without a command it is the embedded one.
 
@@ -73,31 +65,6 @@ class AgentPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ready_timeout_s: Annotated[float, msgspec.Meta(gt=0, le=300)] = 20.0
     metrics: str = ""
     memory_limit_mb: Positive | None = None
-
-
-class CallersPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``[callers]``: how many calls, one each ``every_s``, and what each does. 0 calls switch them off.
-
-    ``arrivals`` says instead when the calls are due, as one of `loadtest.arrivals`; ``calls`` then follows from it.
-    """
-
-    calls: Annotated[int, msgspec.Meta(ge=0, le=MAX_CALLS)] = 5
-    every_s: NotNegative = 1.0
-    policy: str = "widget"
-    prime_messages: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 0
-    turn_limit_s: Positive = 8.0
-    call_limit_s: Annotated[float, msgspec.Meta(gt=0, le=7200)] = 120.0
-    turns: tuple[TurnPart, ...] = (TurnPart(at_s=1.0, say="order"),)
-    arrivals: Arrivals | None = None
-
-    def schedule(self) -> Arrivals:
-        """When the calls are due."""
-        return self.arrivals if self.arrivals is not None else Constant(self.calls, self.every_s)
-
-    @property
-    def length_s(self) -> float:
-        """From the first due time to the end of the schedule."""
-        return length_s(self.schedule())
 
 
 class CheckPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -132,7 +99,13 @@ class Drill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 ARRIVALS: dict[str, type[msgspec.Struct]] = dict(zip(SHAPES, (Constant, Ramp, Steps, Spike, Soak), strict=True))
-CHOICES: dict[str, Any] = {"kind": ActionKind, "nat": NatKind, "firewall": FirewallKind, "family": Family}
+CHOICES: dict[str, Any] = {
+    "kind": ActionKind,
+    "nat": NatKind,
+    "firewall": FirewallKind,
+    "family": Family,
+    **callers_part.CHOICES,
+}
 TABLES: dict[str, type[msgspec.Struct]] = {
     "drill": About,
     "lab": LabPart,
@@ -250,7 +223,7 @@ def _trouble(drill: Drill) -> str | None:
         _metrics_trouble(drill.agent.metrics)
         or _family_trouble(drill.lab)
         or timeline_trouble(drill.timeline, drill.lab.topology())
-        or _callers_trouble(drill.callers, len(drill.lab.sites))
+        or callers_trouble(drill.callers, len(drill.lab.sites))
         or _checks_trouble(drill.presets, drill.checks)
     )
 
@@ -276,20 +249,6 @@ def _metrics_trouble(address: str) -> str | None:
 def _arrivals_trouble(callers: dict[str, Any]) -> str | None:
     twice = [key for key in ("calls", "every_s") if key in callers]
     return f"callers.{twice[0]}: does not go with arrivals, which says it already" if twice else None
-
-
-def _callers_trouble(callers: CallersPart, sites: int) -> str | None:
-    if callers.arrivals is not None and sites > 1:
-        return "callers.arrivals: goes with one site; with several, calls and every_s deal the calls to them in turn"
-    if callers.calls > MAX_CALLS:
-        return f"callers.arrivals: comes to {callers.calls} calls; at most {MAX_CALLS} can be made"
-    if callers.policy not in POLICIES:
-        return f"callers.policy: unknown policy {callers.policy!r}; known: {', '.join(POLICIES)}"
-    clips = sorted(path.stem for path in SPEECH.glob("*.opus"))
-    for index, turn in enumerate(callers.turns):
-        if turn.say not in clips:
-            return f"callers.turns[{index}].say: no clip {turn.say!r}; known: {', '.join(clips)}"
-    return None
 
 
 def _checks_trouble(presets: tuple[str, ...], checks: dict[str, list[CheckPart]]) -> str | None:

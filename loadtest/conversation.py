@@ -13,10 +13,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from loadtest.failures import AgentError
-from rtc.opus import read_frames
+from loadtest.plan import CodecName
+from rtc import g711
+from rtc.codec import NAMED
+from rtc.opus import Decoder, read_frames
 from rtc.rtp import RtpPacket
-from rtc.speech import Edge, SpeechSpotter
+from rtc.speech import Edge, spotter_for
 
 SPEECH = Path(__file__).parent / "speech"
 FULL_KBIT = 24
@@ -24,8 +29,11 @@ TRANSCRIPT_MAX_CHARS = 20_000
 
 
 @functools.cache
-def clip(name: str, bitrate_kbit: int = FULL_KBIT) -> tuple[bytes, ...]:
-    """The Opus frames of a clip, read once for all calls. Raises `FileNotFoundError`."""
+def clip(name: str, bitrate_kbit: int = FULL_KBIT, codec: CodecName = "opus") -> tuple[bytes, ...]:
+    """The frames of a clip, read once for all calls; G.711 has one bit rate only. Raises `FileNotFoundError`."""
+    if codec != "opus":
+        decoder = Decoder()
+        return g711.encode(np.concatenate([decoder.decode(frame) for frame in clip(name)]), NAMED[codec].name)
     folder = SPEECH if bitrate_kbit == FULL_KBIT else SPEECH / f"{bitrate_kbit}k"
     return read_frames(folder / f"{name}.opus")
 
@@ -78,11 +86,12 @@ class Ear:
     """Hears when the agent speaks, and reads what it says it said. ``wake`` is called at each news."""
 
     def __init__(
-        self, count_pattern: str, wake: Callable[[], None], on_error: Callable[[AgentError], None] = lambda error: None
-    ) -> None:
+        self, count_pattern: str, wake: Callable[[], None], on_error: Callable[[AgentError], None] = lambda error: None,
+        codec: CodecName = "opus",
+    ) -> None:  # fmt: skip
         self._wake, self._on_error = wake, on_error
         self._pattern = re.compile(count_pattern) if count_pattern else None
-        self._spotter = SpeechSpotter()
+        self._spotter = spotter_for(NAMED[codec])
         self._transcripts: deque[Transcript] = deque(maxlen=20)
         self.onset_ns = self.end_ns = 0
 

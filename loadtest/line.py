@@ -23,10 +23,11 @@ from loadtest.rescue import Tried
 from loadtest.steps import Stopwatch
 from loadtest.target import Target, TargetError
 from measures.call import RtpStats
+from rtc.codec import NAMED
 from rtc.errors import PeerError, RemoteProtocolError
 from rtc.frame_clock import FrameClock
 from rtc.liveness import Patience, State
-from rtc.path import IceConfig, TurnServer
+from rtc.path import IceConfig, StunServer, TurnServer
 from rtc.peer import Handlers, Peer, PeerConfig
 from rtc.rtp import RtpPacket
 
@@ -77,7 +78,7 @@ class Line:
         """Have every clip ready at every bit rate: reading one in mid-call would keep all calls waiting."""
         for name in {turn.clip for turn in self._plan.turns if turn.clip}:
             for bitrate_kbit in set(BITRATE_KBIT.values()):
-                clip(name, bitrate_kbit)
+                clip(name, bitrate_kbit, self._plan.codec)
 
     def _new_peer(self) -> Peer:
         timing, handlers = self._stopwatch.timing, Handlers()
@@ -93,6 +94,7 @@ class Line:
 
     def _config(self) -> PeerConfig:
         plan, credentials = self._plan, self._credentials
+        stun = tuple(StunServer(host, port) for host, port in plan.stun)
         turn = tuple(
             TurnServer(
                 at.host, at.port, credentials.turn_username, credentials.turn_password,
@@ -101,7 +103,10 @@ class Line:
             for at in plan.turn
         )  # fmt: skip
         return PeerConfig(
-            ice=IceConfig(stun=plan.stun, servers=turn, addresses=credentials.addresses, gather_timeout_s=3),
+            ice=IceConfig(
+                servers=stun + turn, addresses=credentials.addresses, gather_timeout_s=3, relay_only=plan.relay_only
+            ),
+            codecs=(NAMED[plan.codec],),
             patience=Patience(disconnected_after_s=plan.disconnected_after_s),
         )
 

@@ -8,6 +8,7 @@ import msgspec
 from loadtest.arrivals import Arrivals
 
 Protocol = Literal["openai", "whip", "pipecat"]
+CodecName = Literal["opus", "pcmu", "pcma"]
 TurnKind = Literal["speech", "text", "barge-in"]
 
 
@@ -43,14 +44,15 @@ class TurnAddress:
 class CallPlan:
     """One kind of call. Times in seconds; credentials come from the environment, never from here.
 
-    The TURN servers are tried in order. ``turn_ca`` is a file of authorities to believe instead of the system's.
+    The servers of either kind are tried in order. ``turn_ca`` is a file of authorities to believe instead of the
+    system's. With ``relay_only`` no media takes another way than through TURN.
     """
 
     target: str
     turns: tuple[TurnPlan, ...]
     policy: str = "widget"
     profile: str = ""
-    stun: tuple[str, int] | None = None
+    stun: tuple[tuple[str, int], ...] = ()
     turn: tuple[TurnAddress, ...] = ()
     turn_ca: str = ""
     prime_messages: int = 0
@@ -63,6 +65,8 @@ class CallPlan:
     count_pattern: str = r"answer number (\d+)"
     telemetry_url: str = ""
     protocol: Protocol = "openai"
+    codec: CodecName = "opus"
+    relay_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ class Script:
         self._plan, self._due_ns, self._rescue, self._diary, self._agent = plan, due_ns, rescue, diary, agent
         self._wake = asyncio.Event()
         self.mouth = Mouth(self._wake.set)
-        self.ear = Ear(plan.count_pattern, self._wake.set, self._on_error)
+        self.ear = Ear(plan.count_pattern, self._wake.set, self._on_error, plan.codec)
         self.history = History()
         self.turns: list[Turn] = []
         self.interruptions = 0
@@ -122,7 +122,7 @@ class Script:
         return await self._until(lambda: self.ear.onset_ns > self._span_ns[1], self._plan.turn_limit_s)
 
     async def _say(self, name: str) -> bool:
-        mouth, frames = self.mouth, clip(name, self._agent.bitrate_kbit())
+        mouth, frames = self.mouth, self._clip(name)
         mouth.say(frames)
         self._diary.step("say")
         said = await self._until(lambda: mouth.ended_ns > 0, len(frames) * FRAME_S + 2.0)
@@ -132,6 +132,9 @@ class Script:
         now = time.monotonic_ns()
         self._span_ns = (mouth.started_ns or now, mouth.ended_ns or now)
         return said
+
+    def _clip(self, name: str) -> tuple[bytes, ...]:
+        return clip(name, self._agent.bitrate_kbit(), self._plan.codec)
 
     def _type(self, text: str) -> bool:
         now = time.monotonic_ns()
@@ -176,7 +179,7 @@ class Script:
         if await self._until(lambda: ear.end_ns >= onset_ns, turn.over_after_ms / 1000):
             self._diary.note("barge-in-too-late", f"the answer was over within {turn.over_after_ms} ms")
             return None
-        mouth.say(clip(turn.clip, self._agent.bitrate_kbit()))
+        mouth.say(self._clip(turn.clip))
         self._diary.step("say")
         await self._until(lambda: ear.end_ns >= onset_ns, STOP_LIMIT_S)
         if not mouth.started_ns or ear.end_ns < mouth.started_ns:

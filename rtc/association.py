@@ -18,6 +18,7 @@ from aiortc.rtcsctptransport import RTCSctpCapabilities, RTCSctpTransport
 from rtc.errors import NetworkError, RemoteProtocolError
 
 INBOX_DATAGRAMS = 256
+CLOSE_DEADLINE_S = 2.0
 
 
 class _Wire:
@@ -149,5 +150,5 @@ class Association:
         """Tell the far end, and forget what is queued. Errors do not keep the rest from closing."""
         for closing in (self._sctp.stop(), self._dtls.stop()):
             with contextlib.suppress(Exception):
-                await closing
+                await asyncio.wait_for(closing, CLOSE_DEADLINE_S)
         self._wire.inbox = asyncio.Queue()

@@ -29,6 +29,7 @@ OPUS = Codec("opus", 111, SAMPLE_RATE, 2, FRAME_SAMPLES, SILENCE)
 PCMU = Codec("PCMU", 0, 8000, 1, 160, b"\xff" * 160)
 PCMA = Codec("PCMA", 8, 8000, 1, 160, b"\xd5" * 160)
 KNOWN = (OPUS, PCMU, PCMA)
+NAMED = {codec.name.lower(): codec for codec in KNOWN}
 STATIC = {codec.payload_type: codec for codec in (PCMU, PCMA)}  # these need no rtpmap (RFC 3551 section 6)
 
 

@@ -7,13 +7,16 @@ Two ways, for two users:
   rate encoder spends a fixed small number of bytes on silence and several times that on speech, so a packet is
   *loud* when it is clearly larger than the smallest ones of this stream. When enough packets in a row are loud
   the few that made the onset are decoded, once, to prove that sound is in them. The onset is the arrival
-  of the first of them, so the answer's time has the resolution of one 20 ms packet.
+  of the first of them, so the answer's time has the resolution of one 20 ms packet. Packets of G.711 are all of
+  one size, and decoding one is a look into a table: there `LevelSpotter` takes the level of each.
 """
 
 from collections import deque
 from dataclasses import dataclass
 from typing import Literal
 
+from rtc import g711
+from rtc.codec import Codec
 from rtc.opus import Decoder, level_dbov
 from rtc.rtp import RtpPacket
 
@@ -114,3 +117,26 @@ class SpeechSpotter:
     def _audible(self) -> bool:
         decoder = Decoder()
         return max(level_dbov(decoder.decode(packet.payload)) for packet in self._recent) >= AUDIBLE_DBOV
+
+
+class LevelSpotter(SpeechSpotter):
+    """Speech edges from the level of each packet of G.711; ``law`` is ``PCMU`` or ``PCMA``."""
+
+    def __init__(self, law: str) -> None:
+        super().__init__()
+        self._law = law
+
+    def hear(self, packet: RtpPacket) -> Edge | None:
+        """Take in one packet in the order of arrival."""
+        if level_dbov(g711.decode(packet.payload, self._law)) >= AUDIBLE_DBOV:
+            return self._loud(packet.arrived_ns)
+        self._loud_run.clear()
+        return self.tick(packet.arrived_ns)
+
+    def _audible(self) -> bool:
+        return True
+
+
+def spotter_for(codec: Codec) -> SpeechSpotter:
+    """Who tells where speech begins and ends in a stream of that codec."""
+    return SpeechSpotter() if codec.name == "opus" else LevelSpotter(codec.name)

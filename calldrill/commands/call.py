@@ -7,7 +7,7 @@ interrupted, with what was seen until then told.
 
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
@@ -32,12 +32,13 @@ def call(
     barge_in_ms: Annotated[
         int | None, typer.Option("--barge-in", min=0, max=10_000, help="Speak over each answer after so many ms.")
     ] = None,
+    codec: Annotated[str, typer.Option(help="What is spoken: opus, pcmu or pcma (G.711).")] = "opus",
     limit_s: Annotated[float, typer.Option("--limit", min=1, max=3600, help="End the call after so long.")] = 60.0,
     json_out: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell on stderr what happens, as it does.")] = False,
 ) -> None:
     """Place one call, hold it, and tell how it went."""
-    plan = _plan(target, protocol, say or ["order"], policy, barge_in_ms, limit_s)
+    plan = _plan(target, protocol, say or ["order"], policy, barge_in_ms, codec, limit_s)
     records: list[Record] = []
     ended = _run(plan, records, verbose)
     if json_out:
@@ -52,16 +53,18 @@ def call(
 
 
 def _plan(
-    target: str, protocol: str, say: list[str], policy: str, barge_in_ms: int | None, limit_s: float
+    target: str, protocol: str, say: list[str], policy: str, barge_in_ms: int | None, codec: str, limit_s: float
 ) -> "CallPlan":
-    from loadtest.plan import CallPlan, TurnPlan  # noqa: PLC0415  would slow down every other command
+    from loadtest.plan import CallPlan, CodecName, TurnPlan  # noqa: PLC0415  would slow down every other command
     from measures.policy import POLICIES  # noqa: PLC0415
 
     spoken = check_target("", target, protocol)
     if policy not in POLICIES:
         raise InputError(f"--policy {policy}: unknown; known: {', '.join(POLICIES)}")
+    if codec not in get_args(CodecName):
+        raise InputError(f"--codec {codec}: unknown; known: {', '.join(get_args(CodecName))}")
     turns = tuple(TurnPlan(0.2, **_said(words, barge_in_ms)) for words in say)  # type: ignore[arg-type]
-    return CallPlan(target, turns, policy=policy, call_limit_s=limit_s, protocol=spoken)
+    return CallPlan(target, turns, policy=policy, call_limit_s=limit_s, protocol=spoken, codec=cast(CodecName, codec))
 
 
 def _said(words: str, barge_in_ms: int | None) -> dict[str, object]:

@@ -26,7 +26,7 @@ from calldrill.load import Load
 from calldrill.recorder import Recorder
 from calldrill.runs import begin, finish_run, new_folder, tell
 from calldrill.watch import AgentWatch
-from loadtest.plan import CallPlan, LoadPlan, Protocol, TurnPlan
+from loadtest.plan import LoadPlan, Protocol
 from measures.run import Status, exit_code
 from measures.threshold import parse_subject
 from reports.folder import RECORDS_FILE
@@ -93,17 +93,8 @@ def _without_lab(drill: Drill) -> Drill:
 
 def plan_of(drill: Drill, target: str, protocol: Protocol, records: Path) -> LoadPlan:
     """The drill's calls to ``target``."""
-    callers = drill.callers
-    call = CallPlan(
-        target=target,
-        turns=tuple(TurnPlan(turn.at_s, turn.say) for turn in callers.turns),
-        policy=callers.policy,
-        prime_messages=callers.prime_messages,
-        turn_limit_s=callers.turn_limit_s,
-        call_limit_s=callers.call_limit_s,
-        protocol=protocol,
-    )
-    return LoadPlan(call, callers.schedule(), str(records))
+    call = drill.callers.call(target, protocol)
+    return LoadPlan(call, drill.callers.schedule(), str(records))
 
 
 def _place(recorder: Recorder, folder: Path, drill: Drill, plan: LoadPlan, workers: int, web_ui: bool) -> Status:

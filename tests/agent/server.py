@@ -70,4 +70,9 @@ def running_agent(*arguments: str, **settings: str) -> Iterator[RunningAgent]:
         yield RunningAgent(url, process.pid)
     finally:
         process.terminate()
-        process.wait(15)
+        try:
+            process.wait(15 * PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise

@@ -47,6 +47,17 @@ WRONG = [
     (GOOD + "[callers]\ncalls = -1\n", "callers.calls: expected 'int' >= 0"),
     (GOOD + '[callers]\npolicy = "none"\n', "callers.policy: unknown policy 'none'; known: widget, voice-hook"),
     (GOOD + '[callers]\nturns = [{at_s = 1, say = "xx"}]\n', "callers.turns[0].say: no clip 'xx'"),
+    (GOOD + "[callers]\nturns = [{at_s = 1}]\n", "callers.turns[0]: needs either say"),
+    (
+        GOOD + '[callers]\nturns = [{at_s = 1, type = "a", barge_in_ms = 5}]\n',
+        "callers.turns[0].barge_in_ms: goes with",
+    ),
+    (GOOD + '[callers]\nprotocol = "whip"\nturns = [{at_s = 1, type = "a"}]\n', "nothing can be typed by whip"),
+    (GOOD + '[callers]\nprotocol = "whip"\nprime_messages = 3\n', "callers.prime_messages: nothing can be typed"),
+    (GOOD + '[callers]\ncodec = "g729"\n', "callers.codec: "),
+    (GOOD + '[callers]\nprotocol = "sip"\n', "callers.protocol: "),
+    (GOOD + '[callers]\npath = "api"\n', "callers.path: 'api' has to begin with /"),
+    (GOOD + "[callers]\nworkers = 0\n", "callers.workers: "),
     (
         GOOD + '[callers]\narrivals = {shape = "wave", per_s = 1}\n',
         "callers.arrivals.shape: Invalid value 'wave'; known: constant, ramp, steps, spike, soak",
@@ -178,3 +189,29 @@ def test_the_number_of_calls_follows_from_the_arrivals() -> None:
     drill = parse_drill((GOOD + f"[callers]\n{spike}\n").encode(), "x")
     assert drill.resolved()["callers"]["calls"] == drill.callers.calls == 10
     assert msgspec.convert(drill.resolved(), Drill) == drill
+
+
+def test_turns_are_said_typed_or_said_over_the_answer():
+    drill = parse_drill(
+        b"""[drill]
+name = "turns"
+[callers]
+codec = "pcma"
+relay = true
+workers = 2
+turns = [
+    { at_s = 1, say = "order" },
+    { at_s = 2, type = "My code word is heron.", expect = "heron" },
+    { at_s = 3, say = "change", barge_in_ms = 700 },
+]
+""",
+        "here",
+    )
+    call = drill.callers.call("http://127.0.0.1:1", profile="wifi")
+    assert [(turn.kind, turn.clip, turn.text, turn.expect) for turn in call.turns] == [
+        ("speech", "order", "", ""),
+        ("text", "", "My code word is heron.", "heron"),
+        ("barge-in", "change", "", ""),
+    ]
+    assert call.turns[2].over_after_ms == 700
+    assert (call.codec, call.relay_only, drill.callers.workers) == ("pcma", True, 2)

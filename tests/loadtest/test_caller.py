@@ -55,6 +55,18 @@ async def test_a_call_is_told_whole(agent) -> None:
     clock.stop()
 
 
+@pytest.mark.parametrize("codec", ["pcmu", "pcma"])
+async def test_a_call_in_g711(agent, codec: str) -> None:
+    clock = FrameClock()
+    call, _ = await place(agent.url, clock, codec=codec)
+    assert call.outcome == "completed", call.reason
+    (turn,) = call.turns
+    assert turn.latency_ns is not None
+    assert 300e6 < turn.latency_ns < 1500e6
+    assert call.rtp_out.octets / call.rtp_out.packets == 160, "20 ms of 8-bit samples at 8 kHz in every packet"
+    clock.stop()
+
+
 @pytest.mark.parametrize(
     ("url", "key", "outcome", "blame"),
     [("agent", "wrong key", "setup_failed", "agent"), ("nobody", API_KEY, "timed_out", "unknown")],

@@ -3,9 +3,11 @@
 import pytest
 
 from loadtest.conversation import clip
+from rtc import g711
+from rtc.codec import PCMA, PCMU, Codec
 from rtc.opus import SILENCE, Decoder, level_dbov
 from rtc.rtp import RtpPacket
-from rtc.speech import AUDIBLE_DBOV, SpeechSpotter, VoiceActivity
+from rtc.speech import AUDIBLE_DBOV, SpeechSpotter, VoiceActivity, spotter_for
 
 FRAME_NS = 20_000_000
 CLIPS = ["order", "change", "thanks", "pedido"]
@@ -53,3 +55,19 @@ def test_voice_activity_hears_one_sentence(name: str) -> None:
     decoder, activity = Decoder(), VoiceActivity()
     edges = [edge for p in stream(name) if (edge := activity.step(level_dbov(decoder.decode(p.payload))))]
     assert edges == ["started", "stopped"]
+
+
+@pytest.mark.parametrize("codec", [PCMU, PCMA])
+@pytest.mark.parametrize("name", ["order", "pedido"])
+def test_in_g711_the_level_of_each_packet_tells(codec: Codec, name: str) -> None:
+    """The onset lies where decoded sound begins, the end where it ends."""
+    frames = [codec.silence] * 50 + list(clip(name, codec=codec.name.lower())) + [codec.silence] * 60
+    packets = [
+        RtpPacket(codec.payload_type, i, i * 160, 1, frame, (i + 1) * FRAME_NS) for i, frame in enumerate(frames)
+    ]
+    loud = [p.arrived_ns for p in packets if level_dbov(g711.decode(p.payload, codec.name)) >= AUDIBLE_DBOV]
+    spotter = spotter_for(codec)
+    edges = [edge for packet in packets if (edge := spotter.hear(packet))]
+    assert (edges[0], edges[-1]) == ("started", "stopped")
+    assert abs(spotter.onset_ns - loud[0]) <= 3 * FRAME_NS
+    assert abs(spotter.last_loud_ns - loud[-1]) <= 5 * FRAME_NS
