@@ -1,7 +1,6 @@
 """The agent as a process on loopback, as any user starts it."""
 
 import os
-import socket
 import ssl
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 import httpx
 
 from tests.conftest import PATIENCE
+from tests.ports import free_port
 
 API_KEY = "test-key"
 
@@ -35,12 +35,6 @@ class RunningAgent:
         )
         assert response.status_code == 200, response.text
         return response.json()
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @contextmanager

@@ -14,7 +14,7 @@ MS = 1_000_000
 
 @pytest.mark.parametrize("arrivals", [Constant(5, 0.5), Spike(1, 5, 2, 2, 2)])
 def test_a_plan_comes_back_as_it_went(arrivals) -> None:
-    call = CallPlan("http://a", (TurnPlan(1, "order"),), stun=("s", 1), turn=(TurnAddress("t", 2, "tls"),))
+    call = CallPlan("http://a", (TurnPlan(1, "order"),), stun=(("s", 1),), turn=(TurnAddress("t", 2, "tls"),))
     plan = LoadPlan(call, arrivals, "f")
     assert decode_plan(encode_plan(plan)) == plan
 

@@ -16,18 +16,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from probes.stun import Method, request
+from tests.ports import free_port
 
 USER, PASSWORD, REALM = "drill", "correct horse", "calldrill.test"
 HOST = "127.0.0.1"
 READY = "Total General servers"
 START_LIMIT_S = 20.0
-
-
-def free_port(kind: int = socket.SOCK_DGRAM) -> int:
-    """A port that was free a moment ago."""
-    with socket.socket(socket.AF_INET, kind) as sock:
-        sock.bind((HOST, 0))
-        return int(sock.getsockname()[1])
 
 
 @dataclass(frozen=True)
@@ -93,7 +87,7 @@ class Coturn:
         folder.mkdir(parents=True, exist_ok=True)
         self.pki = make_pki(folder)
         self.host = host
-        self.port, self.tls_port = free_port(), tls_port or free_port(socket.SOCK_STREAM)
+        self.port, self.tls_port = free_port(), tls_port or free_port()
         self.log: list[str] = []
         self._ready = threading.Event()
         self._command = [

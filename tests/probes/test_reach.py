@@ -92,7 +92,7 @@ async def test_no_credentials_and_expired_ones_are_told_apart(coturn: Coturn, op
 @pytest.mark.parametrize("text", ["stun:{}:{}", "turn:{}:{}", "turn:{}:{}?transport=tcp", "turns:{}:{}"])
 async def test_a_closed_port_is_refused_at_once(text: str) -> None:
     began = time.monotonic()
-    result = await _probe(text.format(HOST, free_port(socket.SOCK_STREAM)), ProbeOptions(timeout_s=10))
+    result = await _probe(text.format(HOST, free_port()), ProbeOptions(timeout_s=10))
     assert result.cause.startswith("refused")
     assert result.owner == "server"
     assert time.monotonic() - began < 5
@@ -286,7 +286,7 @@ async def test_addresses_of_a_name_that_show_different_certificates(
     monkeypatch.setattr(
         resolve_module, "_lookup", lambda *_args: [(int(socket.AF_INET), (h, 0)) for h in (HOST, "127.0.0.2")]
     )
-    pki, port = make_pki(tmp_path / "pki", days=40, names=("two.example",)), free_port(socket.SOCK_STREAM)
+    pki, port = make_pki(tmp_path / "pki", days=40, names=("two.example",)), free_port()
     old = make_pki(tmp_path / "pki2", days=3, names=("two.example",))
     (tmp_path / "both.pem").write_bytes(pki.ca.read_bytes() + old.ca.read_bytes())
 
