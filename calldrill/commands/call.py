@@ -8,6 +8,7 @@ interrupted, with what was seen until then told.
 import os
 import sys
 from typing import TYPE_CHECKING, Annotated, cast, get_args
+from urllib.parse import urlsplit
 
 import typer
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from measures.record import Record
 
 SCHEMA_VERSION = 1
+LOOPBACK_NAMES = ("127.0.0.1", "localhost")
 KEY_VARIABLE = "CALLDRILL_API_KEY"  # never an option: command lines are seen by every user
 
 
@@ -101,7 +103,10 @@ def _run(plan: "CallPlan", records: "list[Record]", verbose: bool) -> "Call":
             sys.stderr.write(f"{(record.at_ns - began_ns) / 1e9:8.3f} s  {record.name}: {record.detail}\n")
 
     async def place() -> "Call":
-        clock, credentials = FrameClock(), Credentials(os.environ.get(KEY_VARIABLE) or None)
+        clock = FrameClock()
+        # towards loopback the caller binds to loopback, which it would not find by itself
+        addresses = ("127.0.0.1",) if urlsplit(plan.target).hostname in LOOPBACK_NAMES else ()
+        credentials = Credentials(os.environ.get(KEY_VARIABLE) or None, addresses=addresses)
         certificate = RTCCertificate.generateCertificate()
         caller = Caller("call-1", time.monotonic_ns(), plan, credentials, clock, certificate, emit)
         task = asyncio.ensure_future(caller.run())
