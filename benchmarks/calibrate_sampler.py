@@ -17,6 +17,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,8 @@ from typing import Any
 import msgspec
 
 from benchmarks.calibration import CALIBRATED, DEFAULT_TRAIN, SIZE_BYTES, TRAINS, Row, Seen, irtt_samples, rows_of
+from measures.record import decode_records
+from measures.sample import Sample
 from measures.train_figures import TrainFigures, figures_of
 from netem.cage import prepare_inside, run_in_cage
 from netem.lab import Lab
@@ -70,22 +73,28 @@ class Site:
 
     def ours(self) -> Seen:
         """The sampler's figures of the path as it is."""
+        with tempfile.TemporaryDirectory() as folder:
+            record = Path(folder) / "samples.jsonl"
+            document = self._sample("--record", str(record))
+            samples = [one for one in decode_records(record.read_bytes().splitlines()) if isinstance(one, Sample)]
+        (result,) = document["results"]
+        if result["selfcheck"]["generator_limited"]:
+            sys.stderr.write(f"  the sampler was limited: {result['selfcheck']['reason']}\n")
+        loss = result["loss"]
+        figures = msgspec.convert(result["figures"], TrainFigures, strict=False)
+        return Seen(figures, (loss["up"], loss["down"], loss["unknown"]), tuple(one.lost for one in samples))
+
+    def _sample(self, *options: str) -> dict[str, Any]:
         command = [
             sys.executable, "-m", "calldrill", "sample", f"stamp://{self._lab.addresses.agent}:{STAMP_PORT}",
             "--duration", str(self._duration_s), "--interval", str(self._interval_ms), "--size", str(SIZE_BYTES),
-            "--one-clock", "--json",
+            "--one-clock", "--json", *options,
         ]  # fmt: skip
         done = self._lab.caller.run(command, capture_output=True, text=True, check=False)
         if done.returncode not in (0, 3):
             raise RuntimeError(f"calldrill sample: {done.stderr}")
-        document = json.loads(done.stdout)
-        for result in document["results"]:
-            if result["selfcheck"]["generator_limited"]:
-                sys.stderr.write(f"  the sampler was limited: {result['selfcheck']['reason']}\n")
-        (result,) = document["results"]
-        loss = result["loss"]
-        figures = msgspec.convert(result["figures"], TrainFigures, strict=False)
-        return Seen(figures, (loss["up"], loss["down"], loss["unknown"]))
+        document: dict[str, Any] = json.loads(done.stdout)
+        return document
 
     def irtt(self) -> Seen | None:
         """irtt's figures of the same path, or None where it is not installed."""

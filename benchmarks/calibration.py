@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from measures.distribution import proportion_interval
 from measures.network import BurstyLoss, Impairment, Profile, RandomLoss
-from measures.sample import Sample
+from measures.sample import LossSide, Sample
 from measures.train_figures import TrainFigures, Way
 from netem.loss import mean_loss
 from netem.prediction import cross
@@ -136,10 +136,14 @@ def _expected(sent: Times, arrived: Times, impairment: Impairment, shorter: floa
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What one tool saw of a path: its figures, and how many packets it counts as lost up, down, on an unknown way."""
+    """What one tool saw of a path: its figures, and how many packets it counts as lost up, down, on an unknown way.
+
+    ``sides`` is what it says of each packet, in the order of sending.
+    """
 
     figures: TrainFigures
     lost: tuple[int, int, int]
+    sides: tuple[LossSide, ...] = ()
 
 
 def rows_of(profile: Profile, spacing_ms: float, tools: dict[str, tuple[Seen, Seen]]) -> Iterator[Row]:

@@ -5,6 +5,9 @@
 A busy machine makes its own router late, so what was injected is not all that happened. The witness takes the
 kernel's stamp of every STAMP packet on a device of the lab, at the entrance and at the exit of the impairment. From
 both come the delay and the fate of each packet, on the sampler's own clock: no draw of randomness stands between them.
+
+A witness must not lose what it swears to. At its end it reads what its socket still holds, and it asks the kernel how
+many frames found no room there; a train seen by a witness that lost one proves nothing.
 """
 
 import json
@@ -12,15 +15,18 @@ import signal
 import socket
 import struct
 import sys
+import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from measures.bursts import bursts_of
 from measures.jitter import mean_jitter
 from probes.stamped_socket import SO_TIMESTAMPNS, deepen, receive
 
 ETHERNET, UDP = 14, 17
-ETH_P_ALL = 3
+ETH_P_ALL = 3  # no narrower: only such a socket sees what leaves
+SOL_PACKET, PACKET_STATISTICS = 263, 6  # linux/if_packet.h; Python has no names for them
+_STATISTICS = struct.Struct("@II")
 SENDER_SEQ_AT, REFLECTED_SEQ_AT = 0, 24
 _PORTS = struct.Struct("!HH")
 _SEQ = struct.Struct("!I")
@@ -30,23 +36,42 @@ Seen = dict[int, int]  # our number: Unix ns
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """One way as it was: median delay and mean |D| in ms, how many packets entered and were lost, the mean burst."""
+    """One way as it was: median delay and mean |D| in ms, how many packets entered, which were lost, the mean burst."""
 
     delay_p50_ms: float
     jitter_ms: float
     entered: int
-    lost: int
+    lost: frozenset[int]
     burst: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Testimony:
+    """What one witness saw, for each way, and how many frames it had no room for."""
+
+    ways: dict[str, Seen]
+    dropped: int
+
+
+def first_of_train(entered: Seen) -> int:
+    """The number of a train's first packet: hellos come before the number that the sampler leaves out."""
+    return next(seq for seq in range(len(entered) + 1) if seq not in entered) + 1
+
+
+def only(seen: Seen, numbers: range) -> Seen:
+    """Without what is no part of the train: hellos and farewells."""
+    return {seq: at for seq, at in seen.items() if seq in numbers}
 
 
 def happened(entered: Seen, left: Seen) -> Happened:
     """Join what went in with what came out."""
     numbers = sorted(entered)
     transits = [left[seq] - entered[seq] for seq in sorted(left, key=lambda seq: left[seq]) if seq in entered]
-    bursts = bursts_of([seq not in left for seq in numbers])
+    lost = frozenset(entered) - frozenset(left)
+    bursts = bursts_of([seq in lost for seq in numbers])
     jitter = mean_jitter(transits)
     median = sorted(transits)[(len(transits) - 1) // 2] / 1e6
-    return Happened(median, jitter.mean_ms if jitter else 0.0, len(numbers), bursts.lost, bursts.gilbert.mean_burst)
+    return Happened(median, jitter.mean_ms if jitter else 0.0, len(numbers), lost, bursts.gilbert.mean_burst)
 
 
 def read_frame(frame: bytes, port: int) -> tuple[str, int] | None:
@@ -64,39 +89,51 @@ def read_frame(frame: bytes, port: int) -> tuple[str, int] | None:
     return None
 
 
-def witness(device: str, port: int) -> dict[str, Seen]:
+def witness(device: str, port: int) -> Testimony:
     """Watch until SIGTERM; the first time each number was seen, for each way."""
     found: dict[str, Seen] = {"up": {}, "down": {}}
-    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL)) as sock:
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as sock:  # no protocol yet: deaf until it is bound
         deepen(sock)
         sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        sock.bind((device, 0))
+        sock.bind((device, ETH_P_ALL))
         sock.settimeout(0.2)
         for at_ns, frame in _frames(sock):
             told = read_frame(frame, port)
             if told is not None:
                 found[told[0]].setdefault(told[1], at_ns)
-    return found
+        return Testimony(found, dropped(sock))
+
+
+def dropped(sock: socket.socket) -> int:
+    """How many frames a packet socket had no room for since this was last asked."""
+    _, lost = _STATISTICS.unpack(sock.getsockopt(SOL_PACKET, PACKET_STATISTICS, _STATISTICS.size))
+    return int(lost)
 
 
 def _frames(sock: socket.socket) -> Iterator[tuple[int, bytes]]:
+    """Every frame until SIGTERM, with those that had come before it and were not yet read."""
     ended: list[int] = []
-    signal.signal(signal.SIGTERM, lambda *_: ended.append(1))
+    signal.signal(signal.SIGTERM, lambda *_: ended.append(time.time_ns()))
     sys.stderr.write("wire: ready\n")
     sys.stderr.flush()
-    while not ended:
+    while True:
         try:
             arrival = receive(sock, 2048)
         except TimeoutError:
+            if ended:
+                return
             continue
-        if arrival.kernel_ns is not None:
-            yield arrival.kernel_ns, arrival.data
+        if arrival.kernel_ns is None:
+            continue
+        if ended and arrival.kernel_ns > ended[0]:
+            return
+        yield arrival.kernel_ns, arrival.data
 
 
 def main(arguments: Sequence[str]) -> int:
     """Watch one device."""
     device, port = arguments
-    print(json.dumps(witness(device, int(port))))
+    print(json.dumps(asdict(witness(device, int(port)))))
     return 0
 
 

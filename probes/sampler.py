@@ -13,14 +13,17 @@ late.
 
 Hellos (every 200 ms until one is answered, 2 s at most) tell that a far end is there; the number left out after
 them tells a stateful reflector from a stateless one; the farewells give the last packets of the train a later
-neighbour, so that the side of a loss at the end can be told too (see `loss`). None of them is a sample.
+neighbour, so that the side of a loss at the end can be told too (see `loss`). A burst that took the train's last
+packet takes the next few as well, so a far end that counts is sent farewells until one is answered. None of them is a
+sample.
 
 A packet counts as lost when no reply came within three times the longest round trip after the last packet was sent
-(`MIN_DRAIN_S` to `MAX_DRAIN_S`).
+(`MIN_DRAIN_S` to `MAX_DRAIN_S`), or until such a farewell was answered (`MAX_DRAIN_S` at most).
 """
 
 import contextlib
 import gc
+import itertools
 import selectors
 import socket
 import sys
@@ -46,6 +49,7 @@ TEND_EVERY_NS = NS_PER_S
 MIN_DRAIN_S = 0.1
 MAX_DRAIN_S = 3.0
 FAREWELLS = 3
+FAREWELL_INTERVAL_S = 0.02
 SWITCH_INTERVAL_S = 0.0001
 
 
@@ -215,22 +219,30 @@ class Sampler:
 
     def _drain(self) -> None:
         """Wait for the last replies, sending farewells while something is missing."""
+        ends = list(self._next_seq)
         began_ns = time.monotonic_ns()
-        for farewell in range(10_000):
+        for farewell in itertools.count():
             missing = [n for n, train in enumerate(self.trains) if not train.sent.keys() <= train.answered]
-            if not missing or self._stop.is_set():
+            open_ended = [n for n in missing if self._is_open_ended(n, ends[n])]
+            limit_s = MAX_DRAIN_S if open_ended else self._drain_limit_s(missing)
+            if not missing or self._stop.is_set() or time.monotonic_ns() - began_ns > limit_s * NS_PER_S:
                 return
-            longest_ns = max(self.trains[n].longest_rtt_ns for n in missing)
-            limit_s = min(max(3 * longest_ns / NS_PER_S, MIN_DRAIN_S), MAX_DRAIN_S)
-            if not all(self.trains[n].answered for n in missing):
-                limit_s = MAX_DRAIN_S
-            if time.monotonic_ns() - began_ns > limit_s * NS_PER_S:
-                return
-            if farewell < FAREWELLS:
-                for n in missing:
-                    self._send_quietly(n)
+            for n in missing if farewell < FAREWELLS else open_ended:
+                self._send_quietly(n)
             self._tend()
-            self._stop.wait(0.02)
+            self._stop.wait(FAREWELL_INTERVAL_S)
+
+    def _is_open_ended(self, n: int, end: int) -> bool:
+        """Whether the far end counts, and has answered nothing from ``end`` on, the number after the train."""
+        train = self.trains[n]
+        return train.counted and train.answered.isdisjoint(range(end, self._next_seq[n]))
+
+    def _drain_limit_s(self, missing: list[int]) -> float:
+        """How long the last replies may take."""
+        if not all(self.trains[n].answered for n in missing):
+            return MAX_DRAIN_S
+        longest_ns = max((self.trains[n].longest_rtt_ns for n in missing), default=0)
+        return min(max(3 * longest_ns / NS_PER_S, MIN_DRAIN_S), MAX_DRAIN_S)
 
     def _send_quietly(self, n: int) -> None:
         """A refusal comes out of `receive` too; but a packet that cannot leave at all has no other witness."""
@@ -278,6 +290,7 @@ class Sampler:
         sent = train.sent.get(seq)
         train.replies.append(reply)
         train.answered.add(seq)
+        train.counted |= reply.their_seq not in (None, seq)
         if sent is not None:
             train.longest_rtt_ns = max(train.longest_rtt_ns, reply.received_ns - sent.sent_ns)
         self._heard[n].set()

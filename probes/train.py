@@ -110,6 +110,7 @@ class Train:
     extra: list[int] = field(default_factory=list)  # the numbers of hellos and farewells
     replies: list[Reply] = field(default_factory=list)
     answered: set[int] = field(default_factory=set)
+    counted: bool = False  # the far end numbers what it gets
     longest_rtt_ns: int = 0
     missed: int = 0
     interrupted: bool = False

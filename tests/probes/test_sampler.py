@@ -104,6 +104,19 @@ def test_mixed_losses_have_exact_totals() -> None:
     assert (result.loss.up, result.loss.down, result.loss.unknown) == (2, 1, 0)
 
 
+@pytest.mark.parametrize("side", ["up", "down"])
+def test_a_burst_that_takes_the_end_of_the_train_and_the_first_farewells_has_its_side(side: str) -> None:
+    # The train is 2 to 101 and farewells follow, from 102 or earlier where this machine missed slots.
+    drop, keep = (lambda seq: 80 <= seq < 112), (lambda _seq: False)
+    with Reflector("127.0.0.1", 0) as reflector:
+        rules = (drop, keep) if side == "up" else (keep, drop)
+        with LossyPath(reflector.address, *rules) as path:
+            result = sample(*path.address, PLAN)
+    fates = [one.lost for one in result.samples]
+    assert fates == ["no"] * 78 + [side] * (len(fates) - 78)
+    assert len(fates) > 78
+
+
 def test_nobody_listening_is_refused_at_once() -> None:
     with pytest.raises(ConnectionRefusedError):
         sample("127.0.0.1", free_port(), PLAN)
