@@ -15,8 +15,9 @@ import sys
 
 import uvicorn
 
-from agent import faults, protocol
+from agent import faults, preflight, protocol
 from agent.app import create_app
+from agent.errors import StartError
 from agent.running import Agent
 from agent.settings import Settings, SettingsError, from_environment
 
@@ -34,15 +35,22 @@ def _settings(argv: list[str]) -> Settings:
     except faults.FaultError as error:
         raise SettingsError(f"--faults: {error}") from None
     environment = {**os.environ, **({"CALLDRILL_AGENT_CONFIG": given.config} if given.config else {})}
-    return dataclasses.replace(from_environment(environment), faults=asked)
+    settings = dataclasses.replace(from_environment(environment), faults=asked)
+    preflight.check(settings)
+    return settings
 
 
 class _Server(uvicorn.Server):
-    """Tells callers and connections before uvicorn closes what carries them."""
+    """Starts the agent before there are requests, and tells callers and connections before what carries them closes."""
 
     def __init__(self, config: uvicorn.Config, agent: Agent) -> None:
         super().__init__(config)
         self._agent = agent
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """From the agent's start to its end. Raises `StartError`."""
+        await self._agent.start()
+        await super().serve(sockets)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """What SIGTERM and SIGINT lead to."""
@@ -58,7 +66,7 @@ def _listen(settings: Settings) -> socket.socket:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run until told to stop; 2 for a setting that cannot be used, 1 for an address that cannot be listened on."""
+    """Run until told to stop; 2 for a setting that cannot be used, 1 for an address or a Redis that cannot be had."""
     try:
         settings = _settings(sys.argv[1:] if argv is None else argv)
     except SettingsError as error:
@@ -68,7 +76,8 @@ def main(argv: list[str] | None = None) -> int:
         listening = _listen(settings)
     except OSError as error:
         where = f"CALLDRILL_AGENT_HOST={settings.host} CALLDRILL_AGENT_PORT={settings.port}"
-        sys.stderr.write(f"agent: {where}: cannot listen there: {os.strerror(error.errno or 0)}; choose another\n")
+        told = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+        sys.stderr.write(f"agent: {where}: cannot listen there: {told}; choose another\n")
         return 1
     agent = Agent(settings)
     config = uvicorn.Config(
@@ -76,7 +85,11 @@ def main(argv: list[str] | None = None) -> int:
         access_log=False, timeout_graceful_shutdown=3, ws_max_size=2 * protocol.MESSAGE_MAX_BYTES,
         ssl_certfile=settings.tls_certificate, ssl_keyfile=settings.tls_key,
     )  # fmt: skip
-    _Server(config, agent).run(sockets=[listening])
+    try:
+        _Server(config, agent).run(sockets=[listening])
+    except StartError as error:
+        sys.stderr.write(f"agent: {error}\n")
+        return 1
     return 0
 
 

@@ -60,12 +60,11 @@ ROUTES = [
 
 
 def create_app(agent: Agent) -> ASGIApp:
-    """The ASGI application. Its calls end with its lifespan."""
+    """The ASGI application of an agent that was started. Its calls end with its lifespan."""
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         app.state.agent = agent
-        await agent.start()
         try:
             yield
         finally:

@@ -3,15 +3,19 @@
 One JSON object a line, with a number and the SHA-256 of the line before it: a line that is changed, taken out or put in
 breaks the chain, and `broken_at` finds where. The file is opened for appending only, for its owner alone, and every
 line is written at once. What was said is not in it, nor any credential.
+
+A line that a crash cut off stays as it is: the next ones follow from what there is of it, and `broken_at` points there.
 """
 
 import hashlib
 import json
+import logging
 import os
 import time
 from pathlib import Path
 
 FIRST = "0" * 64
+log = logging.getLogger("agent.audit")
 
 
 class Audit:
@@ -23,9 +27,11 @@ class Audit:
         if path is None:
             return
         self._file = os.open(path, os.O_APPEND | os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-        last = _last_line(path)
+        last, whole = _last_line(path)
         if last:
-            self._number, self._previous = int(json.loads(last)["n"]), _digest(last)
+            self._number, self._previous = _number_of(last) or _count_lines(path), _digest(last)
+        if not whole:
+            os.write(self._file, b"\n")
 
     def note(self, event: str, **fields: object) -> None:
         """Append a line."""
@@ -40,7 +46,10 @@ class Audit:
             "previous": self._previous,
         }
         line = json.dumps(told, ensure_ascii=True, separators=(",", ":")).encode()
-        os.write(self._file, line + b"\n")
+        try:
+            os.write(self._file, line + b"\n")
+        except OSError as error:  # a full disk: calls go on, and somebody should know
+            log.error("%s of number %d could not be written: %s", event, self._number, error)
         self._previous = _digest(line)
 
     def close(self) -> None:
@@ -68,9 +77,24 @@ def _digest(line: bytes) -> str:
     return hashlib.sha256(line).hexdigest()
 
 
-def _last_line(path: Path) -> bytes:
+def _last_line(path: Path) -> tuple[bytes, bool]:
+    """The last line, and whether it has its end."""
     with path.open("rb") as file:
         end = file.seek(0, os.SEEK_END)
         file.seek(max(0, end - 8192))
-        lines = file.read().splitlines()
-    return lines[-1] if lines else b""
+        rest = file.read()
+    lines = rest.splitlines()
+    return (lines[-1], rest.endswith(b"\n")) if lines else (b"", True)
+
+
+def _number_of(line: bytes) -> int | None:
+    """A line's number; None for one that was cut off."""
+    try:
+        number = json.loads(line)["n"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return number if isinstance(number, int) else None
+
+
+def _count_lines(path: Path) -> int:
+    return len(path.read_bytes().splitlines())

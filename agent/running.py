@@ -18,6 +18,7 @@ from agent.audit import Audit
 from agent.call import LiveCall
 from agent.cluster import Cluster
 from agent.dashboard import MEMORY_EVERY_S, Dashboard
+from agent.errors import StartError
 from agent.faults import CallFaults, FaultPlan
 from agent.history import History
 from agent.latencies import Latencies
@@ -90,9 +91,12 @@ class Agent:
         return History(s.history_max_messages, s.history_max_bytes, s.history_trimmed_messages)
 
     async def start(self) -> None:
-        """Have the recogniser loaded and the first answers' sound ready, then look after connections."""
+        """Have the recogniser and the first answers' sound ready, look after connections. Raises `StartError`."""
         if self.cluster is not None:
-            await self.cluster.start()
+            try:
+                await self.cluster.start()
+            except RedisError as error:
+                raise StartError(f"its Redis cannot be used: {error}; start it, or leave the Redis URL out") from None
         await self.socket.start()
         self._memory = asyncio.ensure_future(self._watch_memory())
         await self.stages.warm_up()

@@ -6,13 +6,16 @@ fields below; what the models and their keys are called is told by `agent.models
 """
 
 import os
+import re
 import secrets
+from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from agent import models
 from agent.errors import SettingsError
+from agent.espeak import VOICES
 from agent.faults import Fault
 from agent.models import Choice
 from agent.settings_file import Given, gather
@@ -21,6 +24,10 @@ from rtc.speech import ActivityConfig
 __all__ = ["Settings", "SettingsError", "from_environment"]
 
 PREFIX = "CALLDRILL_AGENT_"
+SIGNING_KEY_LEAST = 32  # RFC 7518 section 3.2: as long as the hash
+ORIGIN = re.compile(r"https?://[^/\s*?#@]+")
+REDIS_URL = re.compile(r"rediss?://([^\s/@]*@)?([^\s/:@\[\]]+|\[[0-9a-fA-F:]+\])(:\d{1,5})?(/\d*)?(\?\S*)?")
+ICE_URI = re.compile(r"(stuns?|turns?):[^\s/?]+(\?transport=(udp|tcp))?")
 
 
 def _number(default: int, low: int, high: int, told: str) -> Any:  # noqa: ANN401  a field, as dataclass wants it
@@ -28,11 +35,11 @@ def _number(default: int, low: int, high: int, told: str) -> Any:  # noqa: ANN40
 
 
 def _text(default: str | None, told: str, kind: str = "text") -> Any:  # noqa: ANN401
-    return field(default=default, repr=kind != "secret", metadata={"kind": kind, "help": told})
+    return field(default=default, repr=kind not in ("secret", "Redis URL"), metadata={"kind": kind, "help": told})
 
 
-def _list(told: str) -> Any:  # noqa: ANN401
-    return field(default=(), metadata={"kind": "list", "help": told})
+def _list(told: str, kind: str) -> Any:  # noqa: ANN401
+    return field(default=(), metadata={"kind": kind, "help": told})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +51,11 @@ class Settings:
     api_key: str | None = _text(None, "what a server shows to open sessions; open to everybody without one", "secret")
     signing_key: str = field(
         default_factory=lambda: secrets.token_hex(32), repr=False,
-        metadata={"kind": "secret", "help": "signs tokens, the same on all servers; made anew at each start without"},
+        metadata={
+            "kind": "signing key",
+            "help": f"signs tokens, {SIGNING_KEY_LEAST} characters or more, the same on all servers; made anew at each"
+            " start without",
+        },
     )  # fmt: skip
     token_ttl_s: int = _number(60, 1, 7200, "how long a client secret can be used")
     session_ttl_s: int = _number(3600, 1, 86_400, "how long a session lives after its last use, and its tokens")
@@ -54,17 +65,17 @@ class Settings:
     history_trimmed_messages: int = _number(30, 1, 10_000, "how many those are")
     calls_max: int = _number(1000, 1, 100_000, "calls at a time")
     connections_per_address: int = _number(1000, 1, 100_000, "Socket.IO connections from one address")
-    cors_origins: tuple[str, ...] = _list("origins whose pages may call this agent, besides its own")
+    cors_origins: tuple[str, ...] = _list("pages that may call this agent, besides its own", "origins")
     intake_per_session: int = _number(100, 1, 10**6, "latency summaries a minute from one session")
     intake_in_all: int = _number(1000, 1, 10**7, "latency summaries a minute in all")
-    redis_url: str | None = _text(None, "Redis for sessions, rooms and limits: several servers act as one", "secret")
+    redis_url: str | None = _text(None, "Redis for sessions, rooms and limits: several servers act as one", "Redis URL")
     tls_certificate: str | None = _text(None, "PEM file, the certificate and its chain: HTTPS, not HTTP", "file")
     tls_key: str | None = _text(None, "PEM file with its key", "file")
-    ice_servers: tuple[str, ...] = _list("STUN and TURN URIs that browsers are told")
+    ice_servers: tuple[str, ...] = _list("STUN and TURN servers that browsers are told", "ICE URIs")
     turn_secret: str | None = _text(None, "shared with the TURN server; makes credentials by session", "secret")
     audit_log: str | None = _text(None, "file to which each session's and call's begin and end are appended")
     recordings: str | None = _text(None, "folder for recordings of calls; nothing is recorded without")
-    language: str = _text("en-us", "voice of the built-in synthesiser: en-us, en-gb, es, es-419")
+    language: str = _text("en-us", f"what is spoken to who asks for no voice: {', '.join(VOICES)}", "language")
     activity: ActivityConfig = field(default_factory=ActivityConfig)
     models: Choice = field(default_factory=Choice)
     faults: tuple[Fault, ...] = ()
@@ -88,7 +99,7 @@ def from_environment(environment: dict[str, str] | None = None) -> Settings:
     given = gather(dict(os.environ) if environment is None else environment, PREFIX, known_names())
     values: dict[str, Any] = {one.name: _read(one, given) for one in SETTINGS if _variable(one, given) in given.values}
     settings = Settings(**values, models=models.choose(given.values))
-    _check_tls(settings)
+    _check_pairs(settings)
     if settings.redis_url and f"{PREFIX}SIGNING_KEY" not in given.values:
         raise SettingsError(f"several servers need the same {PREFIX}SIGNING_KEY; give it with the Redis URL")
     return settings
@@ -107,13 +118,56 @@ def _read(one: "Field[Any]", given: Given) -> object:
     kind = one.metadata["kind"]
     if kind == "number":
         return _whole_number(text, told, one.metadata["low"], one.metadata["high"])
-    if kind == "list":
-        return tuple(part.strip() for part in text.split(",") if part.strip())
+    if kind in _PARTS:
+        parts = tuple(part.strip() for part in text.split(",") if part.strip())
+        for part in parts:
+            _check_part(kind, part, told)
+        return parts
     if not text:
         return one.default if one.default is not MISSING else secrets.token_hex(32)
-    if kind == "file" and not Path(text).is_file():
-        raise SettingsError(f"{told}={text!r} is no file; name one that the agent can read")
+    check = _CHECKS.get(kind)
+    if check is not None:
+        check(text, told)
     return text
+
+
+_PARTS = {
+    "origins": (ORIGIN, "an origin, as in https://app.example.org: a scheme, a host, no path, no wildcard"),
+    "ICE URIs": (ICE_URI, "a server, as in stun:host:3478 or turn:host:3478?transport=udp"),
+}
+
+
+def _check_part(kind: str, part: str, told: str) -> None:
+    form, right = _PARTS[kind]
+    if form.fullmatch(part) is None:
+        raise SettingsError(f"{told}: {part!r} is no entry; give {right}")
+
+
+def _check_file(text: str, told: str) -> None:
+    if not Path(text).is_file():
+        raise SettingsError(f"{told}={text!r} is no file; name one that the agent can read")
+
+
+def _check_language(text: str, told: str) -> None:
+    if text not in VOICES:
+        raise SettingsError(f"{told}={text!r} is no language; give one of {', '.join(VOICES)}")
+
+
+def _check_signing_key(text: str, told: str) -> None:
+    if len(text) < SIGNING_KEY_LEAST:
+        raise SettingsError(
+            f"{told} is too short ({len(text)} characters); give {SIGNING_KEY_LEAST} or more, chosen at random"
+        )
+
+
+def _check_redis(text: str, told: str) -> None:
+    if REDIS_URL.fullmatch(text) is None:  # it may hold a password: it is not shown
+        raise SettingsError(f"{told} is no address of a Redis; give redis://host:6379/0, or rediss:// for TLS")
+
+
+_CHECKS: dict[str, Callable[[str, str], None]] = {
+    "file": _check_file, "language": _check_language, "signing key": _check_signing_key, "Redis URL": _check_redis,
+}  # fmt: skip
 
 
 def _whole_number(text: str, told: str, low: int, high: int) -> int:
@@ -126,6 +180,11 @@ def _whole_number(text: str, told: str, low: int, high: int) -> int:
     return value
 
 
-def _check_tls(settings: Settings) -> None:
+def _check_pairs(settings: Settings) -> None:
     if (settings.tls_certificate is None) != (settings.tls_key is None):
         raise SettingsError(f"{PREFIX}TLS_CERTIFICATE and {PREFIX}TLS_KEY go together; give both or none")
+    turn = next((uri for uri in settings.ice_servers if uri.startswith("turn")), None)
+    if turn is not None and settings.turn_secret is None:
+        raise SettingsError(
+            f"{PREFIX}ICE_SERVERS has {turn!r}: give {PREFIX}TURN_SECRET, which it shares with the server"
+        )

@@ -70,8 +70,38 @@ def test_a_certificate_needs_its_key(tmp_path: Path) -> None:
         from_environment({"CALLDRILL_AGENT_TLS_CERTIFICATE": str(tmp_path / "x.pem")})
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("LANGUAGE", "xx", "is no language; give one of en-us"),
+        ("SIGNING_KEY", "short", "is too short"),
+        ("CORS_ORIGINS", "*", "'\\*' is no entry; give an origin"),
+        ("CORS_ORIGINS", "https://a.example,https://b.example/", "'https://b.example/' is no entry"),
+        ("ICE_SERVERS", "http://a.example", "is no entry; give a server"),
+        ("ICE_SERVERS", "turn:a.example:3478?transport=udp", "give CALLDRILL_AGENT_TURN_SECRET"),
+        ("REDIS_URL", "localhost", "is no address of a Redis"),
+        ("REDIS_URL", "redis://localhost:port/0", "is no address of a Redis"),
+    ],
+)
+def test_what_would_never_work_is_told_at_once(name: str, value: str, told: str) -> None:
+    with pytest.raises(SettingsError, match=rf"CALLDRILL_AGENT_{name}.*{told}"):
+        from_environment({f"CALLDRILL_AGENT_{name}": value})
+
+
+def test_origins_and_servers_of_all_kinds() -> None:
+    settings = from_environment({
+        "CALLDRILL_AGENT_CORS_ORIGINS": "https://a.example, http://localhost:5173",
+        "CALLDRILL_AGENT_ICE_SERVERS": "stun:a.example,stun:[::1]:3478,turns:a.example:5349?transport=tcp",
+        "CALLDRILL_AGENT_TURN_SECRET": "s", "CALLDRILL_AGENT_SIGNING_KEY": "k" * 32,
+        "REDIS_URL": "rediss://user:p%40ss@[::1]:6379/3?x=1",
+    })  # fmt: skip
+    assert settings.cors_origins == ("https://a.example", "http://localhost:5173")
+    assert len(settings.ice_servers) == 3
+    assert settings.redis_url
+
+
 def test_no_secret_is_shown() -> None:
-    secret = "do-not-show"
-    names = ("API_KEY", "SIGNING_KEY", "TURN_SECRET", "REDIS_URL")
-    shown = repr(from_environment({f"CALLDRILL_AGENT_{name}": secret for name in names}))
+    secret = "do-not-show-do-not-show-do-not-show"
+    given = {f"CALLDRILL_AGENT_{name}": secret for name in ("API_KEY", "SIGNING_KEY", "TURN_SECRET")}
+    shown = repr(from_environment({**given, "CALLDRILL_AGENT_REDIS_URL": f"redis://:{secret}@127.0.0.1"}))
     assert secret not in shown
