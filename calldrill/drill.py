@@ -6,6 +6,7 @@ begins) is checked after, still before anything is built.
 """
 
 import tomllib
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -17,6 +18,7 @@ from calldrill import callers_part
 from calldrill.callers_part import CallersPart, TurnPart, callers_trouble
 from calldrill.errors import InputError
 from calldrill.lab_part import AccessPart, LabPart, SitePart, lab_trouble
+from calldrill.overrides import overridden
 from calldrill.timeline_part import ActionPart, AfterPart, timeline_trouble
 from loadtest.arrivals import SHAPES, Constant, Ramp, Soak, Spike, Steps, planned_calls
 from measures.network import ActionKind, NetworkAction
@@ -127,14 +129,14 @@ def built_in_drills() -> list[str]:
     return sorted(entry.name.removesuffix(".toml") for entry in BUILT_IN.iterdir() if entry.name.endswith(".toml"))
 
 
-def load_drill(name_or_path: str | None) -> Drill:
-    """A drill by its built-in name or its file. Raises `InputError`."""
+def load_drill(name_or_path: str | None, said: Sequence[str] = ()) -> Drill:
+    """A drill by its built-in name or its file, with what was ``said`` by ``--set``. Raises `InputError`."""
     wanted = name_or_path or "default"
     if wanted in built_in_drills():
-        return parse_drill((BUILT_IN / f"{wanted}.toml").read_bytes(), f"built-in drill {wanted}")
+        return parse_drill((BUILT_IN / f"{wanted}.toml").read_bytes(), f"built-in drill {wanted}", said)
     path = Path(wanted)
     try:
-        return parse_drill(path.read_bytes(), str(path))
+        return parse_drill(path.read_bytes(), str(path), said)
     except FileNotFoundError:
         known = ", ".join(built_in_drills())
         raise InputError(f"{path}: no such drill file (built-in drills: {known})") from None
@@ -142,14 +144,16 @@ def load_drill(name_or_path: str | None) -> Drill:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def parse_drill(content: bytes, where: str) -> Drill:
-    """Check the text of a drill file. Raises `InputError` that names ``where``."""
+def parse_drill(content: bytes, where: str, said: Sequence[str] = ()) -> Drill:
+    """Check the text of a drill file, changed as ``said`` (`overrides`). Raises `InputError` that names ``where``."""
     try:
         data = tomllib.loads(content.decode())
     except UnicodeDecodeError:
         raise InputError(f"{where}: is not UTF-8 text; a drill file is TOML") from None
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{where}: is not TOML: {error}") from None
+    if said:
+        data, where = overridden(data, said), f"{where} with --set {' --set '.join(said)}"
     _sentences_are_checks(data)
     try:
         drill = msgspec.convert(data, Drill)

@@ -21,6 +21,7 @@ from calldrill.commands.load import plan_of, secrets_for
 from calldrill.drill import Drill, load_drill
 from calldrill.errors import CalldrillError, InputError
 from calldrill.here import LOOPBACK, Here, free_port
+from calldrill.options import JsonOption, LangOption, OutOption, SetOption, WorkersOption, known_language
 from calldrill.ramp import Ramp, RampPlan
 from calldrill.recorder import Recorder
 from calldrill.runs import begin, finish_run, new_folder
@@ -43,9 +44,11 @@ def capacity(
     hold: Annotated[float, typer.Option(min=5, max=3600, help="Seconds that each step is held once steady.")] = 30.0,
     need: Annotated[int | None, typer.Option(min=1, help="Calls that must fit: 99 when they do not.")] = None,
     headroom: Annotated[float, typer.Option(min=0, max=0.9, help="Share of the capacity to keep free.")] = 0.3,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Locust workers, each with an engine of its own.")] = 1,
-    out: Annotated[Path | None, typer.Option(help="The run folder to make.", envvar="CALLDRILL_OUT")] = None,
-    json_out: Annotated[bool, typer.Option("--json", help="Print one document on stdout.")] = False,
+    workers: WorkersOption = 1,
+    out: OutOption = None,
+    change: SetOption = None,
+    lang: LangOption = "en",
+    json_out: JsonOption = False,
 ) -> None:
     """Find how many calls fit, with an interval, and say what the limit is."""
     from calldrill.capacity_text import capacity_lines  # noqa: PLC0415
@@ -53,7 +56,8 @@ def capacity(
     from reports.thresholds import thresholds  # noqa: PLC0415
 
     spoken = check_target("--target ", target or f"http://{LOOPBACK}", protocol)
-    loaded = load_drill(drill)
+    known_language(lang)
+    loaded = load_drill(drill, change or ())
     objective = objective_of(thresholds(loaded.resolved()))
     if not objective:
         raise InputError(f"{drill}: has no check on calls or turns, so nothing could break; add one like turn_latency")
@@ -77,7 +81,7 @@ def capacity(
         ))  # fmt: skip
     finally:
         recorder.close()
-    run = finish_run(folder, status)
+    run = finish_run(folder, status, lang)
     if json_out:
         sys.stdout.write((folder / "run.json").read_text())
     else:

@@ -19,10 +19,20 @@ import typer
 
 from calldrill.abort import AbortWatch
 from calldrill.asked_target import PROTOCOL_HELP, check_target
+from calldrill.baseline import check_baseline, compare_with
 from calldrill.drill import Drill, load_drill
 from calldrill.errors import CalldrillError
 from calldrill.here import Here
 from calldrill.load import Load
+from calldrill.options import (
+    BaselineOption,
+    JsonOption,
+    LangOption,
+    OutOption,
+    SetOption,
+    WorkersOption,
+    known_language,
+)
 from calldrill.recorder import Recorder
 from calldrill.runs import begin, finish_run, new_folder, tell
 from calldrill.watch import AgentWatch
@@ -47,16 +57,19 @@ def load(
     drill: Annotated[str, typer.Argument(help="A drill file, or the name of a built-in drill.")],
     target: Annotated[str, typer.Option(help="The target: http://host:port, or the endpoint of another protocol.")],
     protocol: Annotated[str, typer.Option(help=PROTOCOL_HELP)] = "openai",
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Locust workers, each with an engine of its own.")] = 1,
+    workers: WorkersOption = 1,
     web_ui: Annotated[bool, typer.Option("--web-ui", help="Show Locust's page on 127.0.0.1:8089 meanwhile.")] = False,
-    out: Annotated[
-        Path | None, typer.Option(help="The run folder to make; must not hold a run yet.", envvar="CALLDRILL_OUT")
-    ] = None,
-    json_out: Annotated[bool, typer.Option("--json", help="Print the run document on stdout.")] = False,
+    out: OutOption = None,
+    change: SetOption = None,
+    baseline: BaselineOption = None,
+    lang: LangOption = "en",
+    json_out: JsonOption = False,
 ) -> None:
     """Place a drill's calls to a running target, judge them, and write the report."""
     spoken = check_target("--target ", target, protocol)
-    asked = load_drill(drill)
+    known_language(lang)
+    asked = load_drill(drill, change or ())
+    check_baseline(baseline)
     without = _without_lab(asked)
     left_out = sorted(set(asked.checks) - set(without.checks))
     folder = new_folder(out, without.drill.name)
@@ -69,9 +82,9 @@ def load(
         status = _place(recorder, folder, without, plan_of(without, target, spoken, recorder.path), workers, web_ui)
     finally:
         recorder.close()
-    finished = finish_run(folder, status)
+    finished = finish_run(folder, status, lang)
     tell(folder, finished, begun, json_out)
-    raise typer.Exit(exit_code(finished))
+    raise typer.Exit(exit_code(finished) or compare_with(baseline, folder, finished))
 
 
 def _interrupt(number: int, frame: object) -> None:

@@ -7,23 +7,22 @@ from typing import Annotated
 import typer
 
 from calldrill.errors import InputError, RunError
+from calldrill.options import JsonOption, LangOption, known_language
 from measures.run import Run, exit_code
 from measures.threshold import ThresholdError
 
 
 def report(
     folder: Annotated[Path, typer.Argument(help="The folder of a run.")],
-    lang: Annotated[str, typer.Option(help="Language of page and summary: en or es.")] = "en",
+    lang: LangOption = "en",
     export: Annotated[str | None, typer.Option(help="Write the records as tables, too: csv or parquet.")] = None,
-    json_out: Annotated[bool, typer.Option("--json", help="Print the run document on stdout.")] = False,
+    json_out: JsonOption = False,
 ) -> None:
     """Judge the run in a folder again, write its page, JUnit and summary, and say where they are."""
     from reports.finish import PAGE_FILE, finish  # noqa: PLC0415  brings matplotlib
     from reports.folder import RunFolderError, encode_run, read_run  # noqa: PLC0415
-    from reports.language import LANGUAGES  # noqa: PLC0415
 
-    if lang not in LANGUAGES:
-        raise InputError(f"--lang {lang}: unknown; known: {', '.join(LANGUAGES)}")
+    known_language(lang)
     if export not in (None, "csv", "parquet"):
         raise InputError(f"--export {export}: unknown; known: csv, parquet")
     try:

@@ -12,10 +12,10 @@ import typer
 
 from calldrill.baseline import check_baseline, compare_with
 from calldrill.drill import load_drill
-from calldrill.errors import InputError, RunError
+from calldrill.errors import RunError
+from calldrill.options import BaselineOption, JsonOption, LangOption, OutOption, SetOption, known_language
 from calldrill.runs import begin, finish_run, new_folder, tell
 from measures.run import EXIT_INTERRUPTED, EXIT_THRESHOLD_FAILED, Status, exit_code
-from reports.language import LANGUAGES
 
 NEEDED = {
     "ip": "iproute2", "tc": "iproute2", "nft": "nftables", "conntrack": "conntrack", "ethtool": "ethtool",
@@ -26,19 +26,15 @@ NEEDED = {
 
 def run(
     drill: Annotated[str | None, typer.Argument(help="A drill file, or the name of a built-in drill.")] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="The run folder to make; must not hold a run yet.", envvar="CALLDRILL_OUT")
-    ] = None,
-    baseline: Annotated[
-        Path | None, typer.Option(help="A run folder, or a folder of runs, to compare this one with: 99 if worse.")
-    ] = None,
-    lang: Annotated[str, typer.Option(help="Language of page and summary: en or es.")] = "en",
-    json_out: Annotated[bool, typer.Option("--json", help="Print the run document on stdout.")] = False,
+    out: OutOption = None,
+    change: SetOption = None,
+    baseline: BaselineOption = None,
+    lang: LangOption = "en",
+    json_out: JsonOption = False,
 ) -> None:
     """Run a drill in a private lab, judge it, and write the report."""
-    if lang not in LANGUAGES:
-        raise InputError(f"--lang {lang}: unknown; known: {', '.join(LANGUAGES)}")
-    loaded = load_drill(drill)
+    known_language(lang)
+    loaded = load_drill(drill, change or ())
     check_baseline(baseline)
     folder = new_folder(out, loaded.drill.name)
     _check_host()
