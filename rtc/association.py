@@ -16,6 +16,7 @@ from aiortc.rtcdtlstransport import RTCDtlsFingerprint, RTCDtlsParameters, RTCDt
 from aiortc.rtcsctptransport import RTCSctpCapabilities, RTCSctpTransport
 
 from rtc.errors import NetworkError, RemoteProtocolError
+from rtc.identity import identity_of
 
 INBOX_DATAGRAMS = 256
 CLOSE_DEADLINE_S = 2.0
@@ -44,7 +45,7 @@ class Association:
         on_message: Callable[[str], None], on_open: Callable[[], None], on_closed: Callable[[], None],
     ) -> None:  # fmt: skip
         self._wire = _Wire(send)
-        self._dtls = RTCDtlsTransport(self._wire, [certificate])  # type: ignore[arg-type]
+        self._dtls = RTCDtlsTransport(self._wire, [identity_of(certificate)])  # type: ignore[arg-type, list-item]
         self._sctp = RTCSctpTransport(self._dtls)
         self._on_message, self._on_open, self._on_closed = on_message, on_open, on_closed
         self._opened = asyncio.Event()
@@ -152,3 +153,12 @@ class Association:
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(closing, CLOSE_DEADLINE_S)
         self._wire.inbox = asyncio.Queue()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Nobody is told any more; so keys and buffers are freed at once, and not when the collector finds them."""
+        self._on_message, self._on_open, self._on_closed = (lambda text: None), (lambda: None), (lambda: None)
+        self._dtls.remove_all_listeners()
+        self._sctp.remove_all_listeners()
+        if self.channel is not None:
+            self.channel.remove_all_listeners()

@@ -126,6 +126,15 @@ class IcePath(aioice.Connection):
 
     # -- gathering ------------------------------------------------------------------------------------------
 
+    async def gather_candidates(self) -> None:
+        """As aioice does it; but where the addresses are given, nobody looks through the machine's interfaces."""
+        if not self._config.addresses or self._local_candidates_start:
+            await super().gather_candidates()
+            return
+        self._local_candidates_start = True
+        self._local_candidates += await self.get_component_candidates(1, [])
+        self._local_candidates_end = True
+
     async def get_component_candidates(
         self,
         component: int,
@@ -310,6 +319,8 @@ class IcePath(aioice.Connection):
             await asyncio.wait_for(super().close(), CLOSE_DEADLINE_S)
         except TimeoutError:
             await asyncio.gather(*(_close_within(protocol, 0) for protocol in protocols))
+        self._check_list.clear()  # its pairs hold the protocols, and those this path
+        self._on_datagram = lambda data: None
 
 
 async def _close_within(protocol: aioice_ice.StunProtocol, deadline_s: float) -> None:

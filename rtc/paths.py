@@ -114,6 +114,7 @@ class Paths:
             with contextlib.suppress(Exception):
                 await closing
         await asyncio.gather(*self._retiring, return_exceptions=True)
+        self._on_datagram = lambda data: None
 
     async def _drop_next(self) -> None:
         path, self._next = self._next, None

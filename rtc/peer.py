@@ -16,7 +16,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from aiortc import RTCCertificate
 
@@ -72,6 +72,11 @@ class Handlers:
     on_frame: Callable[[int], bytes | None] = lambda due_ns: None
     on_channel: Callable[[], None] = lambda: None
     on_candidate: Callable[[str], None] = lambda text: None
+
+    def mute(self) -> None:
+        """Nobody is told any more. As a rule these lead back to the peer, which would then wait for the collector."""
+        for handler in fields(self):
+            setattr(self, handler.name, handler.default)
 
 
 class Peer:
@@ -386,3 +391,4 @@ class Peer:
         await self._association.close()
         await self._paths.close()
         await asyncio.gather(*self._work, return_exceptions=True)
+        self._handlers.mute()
