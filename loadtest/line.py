@@ -212,7 +212,15 @@ class Line:
             self._diary.note("hang-up-failed", str(error))
         finally:
             try:
-                if self.peer is not None:
-                    await self.peer.close()
+                await self._close_peer()
             finally:
                 await self._target.close()
+
+    async def _close_peer(self) -> None:
+        """Only its figures are kept: its keys and buffers are not to wait for the end of this call's record."""
+        if self.peer is not None:
+            try:
+                await self.peer.close()
+            finally:
+                self._earlier.append((self.peer.received.snapshot(), self.peer.sent()))
+                self.peer = None

@@ -90,7 +90,7 @@ async def test_speaking_over_the_agent_stops_it_and_is_timed(agent: RunningAgent
     assert turn.agent_silent_ns is not None
     assert turn.agent_speech_start_ns is not None
     assert turn.barge_in_ns - turn.agent_speech_start_ns > 390e6
-    assert 0 < turn.agent_silent_ns - turn.barge_in_ns < 500e6
+    assert 0 < turn.agent_silent_ns - turn.barge_in_ns < 2e9
     assert len(placed.notes("barge-in")) == 1
     assert placed.notes("interruption") == []
     assert after.reply_text.startswith("This is answer number 3."), "what was said over the agent was a turn, too"
