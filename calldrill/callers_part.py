@@ -22,11 +22,14 @@ class TurnPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     answer has to contain for the agent to be said to have kept the context after a fault.
     """
 
-    at_s: NotNegative
-    say: str = ""
-    type: Annotated[str, msgspec.Meta(max_length=4000)] = ""
-    barge_in_ms: Annotated[int, msgspec.Meta(ge=0, le=10_000)] | None = None
-    expect: str = ""
+    at_s: Annotated[NotNegative, msgspec.Meta(description="not before then, from when the call was due")]
+    say: Annotated[str, msgspec.Meta(description="a clip to say")] = ""
+    type: Annotated[str, msgspec.Meta(max_length=4000, description="a text to type instead")] = ""
+    barge_in_ms: Annotated[
+        Annotated[int, msgspec.Meta(ge=0, le=10_000)] | None,
+        msgspec.Meta(description="say the clip again over the answer, so long after that began"),
+    ] = None
+    expect: Annotated[str, msgspec.Meta(description="what the answer contains if the agent remembers")] = ""
 
     def plan(self) -> TurnPlan:
         """As a caller takes it."""
@@ -45,19 +48,25 @@ class CallersPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``relay`` sends all media through the TURN server.
     """
 
-    calls: Annotated[int, msgspec.Meta(ge=0, le=MAX_CALLS)] = 5
-    every_s: NotNegative = 1.0
-    policy: str = "widget"
-    prime_messages: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 0
-    turn_limit_s: Positive = 8.0
-    call_limit_s: Annotated[float, msgspec.Meta(gt=0, le=7200)] = 120.0
-    turns: tuple[TurnPart, ...] = (TurnPart(at_s=1.0, say="order"),)
-    arrivals: Arrivals | None = None
-    protocol: Protocol = "openai"
-    path: str = ""
-    codec: CodecName = "opus"
-    relay: bool = False
-    workers: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
+    calls: Annotated[int, msgspec.Meta(ge=0, le=MAX_CALLS, description="how many calls; 0: none")] = 5
+    every_s: Annotated[NotNegative, msgspec.Meta(description="from one call's due time to the next one's")] = 1.0
+    policy: Annotated[str, msgspec.Meta(description="a [reconnection policy](states.md)")] = "widget"
+    prime_messages: Annotated[
+        int, msgspec.Meta(ge=0, le=1000, description="text messages sent first, to fill the history")
+    ] = 0
+    turn_limit_s: Annotated[Positive, msgspec.Meta(description="an answer that takes longer is missed")] = 8.0
+    call_limit_s: Annotated[float, msgspec.Meta(gt=0, le=7200, description="the whole call ends by then")] = 120.0
+    turns: Annotated[tuple[TurnPart, ...], msgspec.Meta(description="what each caller says, and when")] = (
+        TurnPart(at_s=1.0, say="order"),
+    )
+    arrivals: Annotated[
+        Arrivals | None, msgspec.Meta(description="when calls are due, instead of `calls` and `every_s`")
+    ] = None
+    protocol: Annotated[Protocol, msgspec.Meta(description="what the agent speaks")] = "openai"
+    path: Annotated[str, msgspec.Meta(description="the path of its endpoint, where the protocol has none")] = ""
+    codec: Annotated[CodecName, msgspec.Meta(description="what is spoken; the last two are G.711")] = "opus"
+    relay: Annotated[bool, msgspec.Meta(description="send all media through the TURN server")] = False
+    workers: Annotated[int, msgspec.Meta(ge=1, le=64, description="Locust workers that share the calls")] = 1
 
     def schedule(self) -> Arrivals:
         """When the calls are due."""

@@ -34,23 +34,23 @@ BUILT_IN = resources.files("calldrill") / "drills"
 class About(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``[drill]``: what the drill is called and what it proves."""
 
-    name: Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
-    description: str = ""
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=80, description="what it is called")]
+    description: Annotated[str, msgspec.Meta(description="what it proves")] = ""
 
 
 class ProbePart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``[probe]``: whether the STUN and TURN servers are probed, and for how long each may take."""
 
-    enabled: bool = True
-    timeout_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 10.0
+    enabled: Annotated[bool, msgspec.Meta(description="whether STUN and TURN are probed")] = True
+    timeout_s: Annotated[float, msgspec.Meta(gt=0, le=60, description="how long each phase may take")] = 10.0
 
 
 class SamplerPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``[sampler]``: one packet of ``size_bytes`` each ``interval_ms`` for ``duration_s``; 0 s switches it off."""
 
-    duration_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 10.0
-    interval_ms: Annotated[float, msgspec.Meta(ge=1, le=1000)] = 20.0
-    size_bytes: Annotated[int, msgspec.Meta(ge=44, le=1400)] = 172
+    duration_s: Annotated[float, msgspec.Meta(ge=0, le=3600, description="length of the train; 0: none")] = 10.0
+    interval_ms: Annotated[float, msgspec.Meta(ge=1, le=1000, description="from packet to packet")] = 20.0
+    size_bytes: Annotated[int, msgspec.Meta(ge=44, le=1400, description="payload of each packet")] = 172
 
 
 class AgentPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -63,17 +63,23 @@ class AgentPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     says of the process that was started. ``memory_limit_mb`` is what it may take at most.
     """
 
-    command: tuple[str, ...] = ()
-    ready_timeout_s: Annotated[float, msgspec.Meta(gt=0, le=300)] = 20.0
-    metrics: str = ""
-    memory_limit_mb: Positive | None = None
+    command: Annotated[
+        tuple[str, ...], msgspec.Meta(description="what starts the agent under test; none: the embedded one")
+    ] = ()
+    ready_timeout_s: Annotated[
+        float, msgspec.Meta(gt=0, le=300, description="how long it may take until it listens")
+    ] = 20.0
+    metrics: Annotated[
+        str, msgspec.Meta(description="address of its Prometheus page, where its memory then stands")
+    ] = ""
+    memory_limit_mb: Annotated[Positive | None, msgspec.Meta(description="the most it may take")] = None
 
 
 class CheckPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``[checks]``: a sentence over the metric that is its key; ``abort_on_fail`` ends the calls once it has failed."""
 
-    check: str
-    abort_on_fail: bool = False
+    check: Annotated[str, msgspec.Meta(description="a sentence over the metric, `p(95) < 800 ms`")]
+    abort_on_fail: Annotated[bool, msgspec.Meta(description="end the calls once it has failed for good")] = False
 
 
 class Drill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -82,12 +88,16 @@ class Drill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     drill: About
     lab: LabPart = LabPart()
     agent: AgentPart = AgentPart()
-    timeline: tuple[ActionPart, ...] = ()
+    timeline: Annotated[tuple[ActionPart, ...], msgspec.Meta(description="what happens to the network")] = ()
     probe: ProbePart = ProbePart()
     sampler: SamplerPart = SamplerPart()
     callers: CallersPart = CallersPart()
-    presets: tuple[str, ...] = ()
-    checks: dict[str, list[CheckPart]] = {}
+    presets: Annotated[
+        tuple[str, ...], msgspec.Meta(description="names of [presets](metrics.md#presets) whose checks are added")
+    ] = ()
+    checks: Annotated[
+        dict[str, list[CheckPart]], msgspec.Meta(description="what is judged, by [metric](metrics.md)")
+    ] = {}
 
     def actions(self) -> tuple[NetworkAction, ...]:
         """The timeline as the lab takes it, in order."""

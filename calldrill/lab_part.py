@@ -4,35 +4,43 @@ The usual lab is one site with one access, and its keys stand in ``[lab]`` itsel
 ways to the internet of that site, for handovers; ``[[lab.sites]]`` are several sites instead, each with the same keys.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from netem.asked import asked_profile
 from netem.errors import NetemError
 from netem.site import Access, Family, FirewallKind, NatKind, Site, Topology
 
+ProfileName = Annotated[
+    str, Meta(description="a [profile](profiles.md), [words](../how-to/verify-an-impairment.md) after it or instead")
+]
+Nat = Annotated[NatKind, Meta(description="what translates its addresses")]
+Hairpin = Annotated[bool, Meta(description="whether the NAT sends back what is for itself")]
+Firewall = Annotated[FirewallKind, Meta(description="what it lets through")]
+
 
 class AccessPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """``[[lab.accesses]]``: a further way to the internet, for a handover. Not in use at the start."""
 
-    name: str
-    profile: str = "4g-good"
-    nat: NatKind = "port-restricted"
-    hairpin: bool = False
-    firewall: FirewallKind = "none"
+    name: Annotated[str, Meta(description="what a handover's `to` calls it")]
+    profile: ProfileName = "4g-good"
+    nat: Nat = "port-restricted"
+    hairpin: Hairpin = False
+    firewall: Firewall = "none"
 
 
 class PlacePart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a site is: the first access by its keys, further ones in a list."""
 
-    access: str = "home"
-    profile: str = "4g-good"
-    nat: NatKind = "port-restricted"
-    hairpin: bool = False
-    firewall: FirewallKind = "none"
-    family: Family = "ipv4"
-    accesses: tuple[AccessPart, ...] = ()
+    access: Annotated[str, Meta(description="the name of the first access")] = "home"
+    profile: ProfileName = "4g-good"
+    nat: Nat = "port-restricted"
+    hairpin: Hairpin = False
+    firewall: Firewall = "none"
+    family: Annotated[Family, Meta(description="addresses of the site")] = "ipv4"
+    accesses: Annotated[tuple[AccessPart, ...], Meta(description="further ways to the internet")] = ()
 
     def site(self, name: str) -> Site:
         """As the lab takes it. Raises `NetemError` for a profile that is not there."""
@@ -49,13 +57,13 @@ class PlacePart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 class SitePart(PlacePart, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """``[[lab.sites]]``: one of several sites. The calls are dealt to them in turn."""
 
-    name: str
+    name: Annotated[str, Meta(description="what a timeline's `site` calls it")]
 
 
 class LabPart(PlacePart, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """``[lab]``: where the callers are, and what is between them and the server."""
 
-    sites: tuple[SitePart, ...] = ()
+    sites: Annotated[tuple[SitePart, ...], Meta(description="several sites, instead of the keys above")] = ()
 
     def topology(self) -> Topology:
         """As the lab takes it. Raises `NetemError`."""

@@ -34,23 +34,23 @@ OWN_KEYS = ("duration_s", "profile", "site", "to", "down_s", "up_s")
 class AfterPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``after``: a moment of a call to count ``at_s`` from: its ``count``-th ``event``; of any call, or of ``call``."""
 
-    event: str
-    call: str = ""
-    count: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1
+    event: Annotated[str, msgspec.Meta(description="a moment of a call: see [events](lab.md#timeline)")]
+    call: Annotated[str, msgspec.Meta(description="of this call, `call-1`; of any, if empty")] = ""
+    count: Annotated[int, msgspec.Meta(ge=1, le=1000, description="which of them, counted from 1")] = 1
 
 
 class ActionPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``[[timeline]]``: one thing that happens, ``at_s`` after the first call was due, or after a call's event."""
 
-    kind: ActionKind
-    at_s: NotNegative = 0.0
-    duration_s: Positive | None = None
-    profile: str | None = None
-    site: str | None = None
-    to: str | None = None
-    down_s: Positive | None = None
-    up_s: Positive | None = None
-    after: AfterPart | None = None
+    kind: Annotated[ActionKind, msgspec.Meta(description="what happens: see [kinds](lab.md#timeline)")]
+    at_s: Annotated[NotNegative, msgspec.Meta(description="when, from the first call's due time or `after`")] = 0.0
+    duration_s: Annotated[Positive | None, msgspec.Meta(description="for how long")] = None
+    profile: Annotated[str | None, msgspec.Meta(description="the profile from then on")] = None
+    site: Annotated[str | None, msgspec.Meta(description="at which site; at all, if left out")] = None
+    to: Annotated[str | None, msgspec.Meta(description="the access that a handover leads to")] = None
+    down_s: Annotated[Positive | None, msgspec.Meta(description="how long each outage of a flap lasts")] = None
+    up_s: Annotated[Positive | None, msgspec.Meta(description="how long it is up between them")] = None
+    after: Annotated[AfterPart | None, msgspec.Meta(description="count from a call's event")] = None
 
     @property
     def end_s(self) -> float:

@@ -9,7 +9,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import drill_page
 import msgspec
+from fields import field_list, table
 
 from agent import app, brain, client_events, events, faults, models, protocol, services, settings
 from calldrill.cli import COMMANDS
@@ -34,17 +36,8 @@ from probes.nat import CLASSIC, FILTERING, MAPPING
 from probes.nat_pairs import KINDS, pairs
 from rtc import liveness
 
-SCHEMA_FILE = "run.schema.json"
 FOLDER = Path(__file__).parent / "reference"
-BOUNDS = ("min_length", "max_length", "ge", "le")
 NOTE = "<!-- Made by docs/generate.py from the code's own tables; edit those, not this. -->\n\n"
-
-
-def table(heads: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table."""
-    lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
-    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
-    return "\n".join(lines) + "\n"
 
 
 def metrics() -> str:
@@ -168,50 +161,14 @@ def causes() -> str:
     )
 
 
-def _type(kind: msgspec.inspect.Type) -> str:
-    """A field's type in words."""
-    match kind:
-        case msgspec.inspect.Metadata(type=inner):
-            return _type(inner)
-        case msgspec.inspect.LiteralType(values=values):
-            return " or ".join(f"`{value}`" for value in values)
-        case msgspec.inspect.UnionType(types=types):
-            return " or ".join(_type(one) for one in types)
-        case msgspec.inspect.StructType(cls=record):
-            return f"{{{', '.join(one.encode_name for one in msgspec.structs.fields(record))}}}"
-        case msgspec.inspect.ListType(item_type=item):
-            return f"list of {_type(item)}"
-    name = type(kind).__name__.removesuffix("Type")
-    words = {"Str": "string", "Int": "integer", "Float": "number", "Bytes": "binary", "Bool": "boolean", "None": "null"}
-    bounds = [
-        (kind, name) for name in ("min_length", "max_length", "ge", "le") if getattr(kind, name, None) is not None
-    ]
-    told = [f"{name.replace('_', ' ')} {getattr(one, name)}" for one, name in bounds]
-    return words[name] + (f" ({', '.join(told)})" if told else "")
-
-
-def _fields(record: type[msgspec.Struct]) -> str:
-    """A record's fields as a table; a dash for none."""
-    shown = msgspec.inspect.type_info(record)
-    if not shown.fields:
-        return "–"
-    parts = []
-    for one in shown.fields:
-        extra = one.type.extra_json_schema if isinstance(one.type, msgspec.inspect.Metadata) else None
-        text = (extra or {}).get("description", "")
-        optional = "" if one.required else f", else `{json.dumps(one.default)}`"
-        parts.append(f"`{one.encode_name}` {_type(one.type)}{optional}" + (f": {text}" if text else ""))
-    return "<br>".join(parts)
-
-
 def socketio() -> str:
     """The Socket.IO protocol."""
     asked = [
-        [f"`{name}`", one.record.__doc__, _fields(one.record), _fields(one.ack)]
+        [f"`{name}`", one.record.__doc__, field_list(one.record), field_list(one.ack)]
         for name, one in protocol.CLIENT_EVENTS.items()
     ]
     told = [
-        [f"`{name}`", one.record.__doc__, _fields(one.record), "the session" if one.room else "one connection"]
+        [f"`{name}`", one.record.__doc__, field_list(one.record), "the session" if one.room else "one connection"]
         for name, one in protocol.SERVER_EVENTS.items()
     ]
     limits = [[limit.what, str(limit.value), limit.beyond] for limit in protocol.LIMITS]
@@ -354,6 +311,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "states.md": states,
     "profiles.md": profiles,
     "commands.md": commands,
+    "drill-file.md": drill_page.page,
     "lab.md": lab,
     "socketio.md": socketio,
     "agent-settings.md": agent_settings,
@@ -371,20 +329,23 @@ def run_schema() -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
+SCHEMAS: dict[str, Callable[[], str]] = {"run.schema.json": run_schema, "drill.schema.json": drill_page.schema}
+
+
+def made() -> dict[str, str]:
+    """Every file, by its name, as the code would have it."""
+    pages = {name: NOTE + make() for name, make in PAGES.items()}
+    return {**pages, **{name: make() for name, make in SCHEMAS.items()}}
+
+
 def stale() -> list[str]:
-    """Names of pages that do not say what the code says now."""
-    found = []
-    for name, make in PAGES.items():
-        path = FOLDER / name
-        if not path.exists() or path.read_text() != NOTE + make():
-            found.append(name)
-    schema = FOLDER / SCHEMA_FILE
-    return found if schema.exists() and schema.read_text() == run_schema() else [*found, SCHEMA_FILE]
+    """Names of files that do not say what the code says now."""
+    paths = {name: FOLDER / name for name in made()}
+    return [name for name, text in made().items() if not paths[name].exists() or paths[name].read_text() != text]
 
 
 if __name__ == "__main__":
     if "--check" in sys.argv:
         sys.exit(f"stale: {', '.join(stale())}" if stale() else 0)
-    for page, make_page in PAGES.items():
-        (FOLDER / page).write_text(NOTE + make_page())
-    (FOLDER / SCHEMA_FILE).write_text(run_schema())
+    for file, text in made().items():
+        (FOLDER / file).write_text(text)

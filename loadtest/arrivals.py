@@ -26,8 +26,8 @@ Length = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 class Constant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="shape", tag="constant"):
     """``calls`` calls, one each ``every_s``."""
 
-    calls: Annotated[int, msgspec.Meta(ge=0)]
-    every_s: Annotated[float, msgspec.Meta(ge=0)]
+    calls: Annotated[int, msgspec.Meta(ge=0, description="how many")]
+    every_s: Annotated[float, msgspec.Meta(ge=0, description="from one to the next")]
 
 
 class Ramp(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="shape", tag="ramp"):
