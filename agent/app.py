@@ -34,7 +34,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from agent import page_files, realtime_door, session_door, status_door
-from agent.refusal import Refusal, refused
+from agent.refusal import HANDLERS
 from agent.running import Agent
 
 SOCKET_PATH = "/socket.io/"
@@ -73,9 +73,9 @@ def create_app(agent: Agent) -> ASGIApp:
 
     cors = Middleware(
         CORSMiddleware, allow_origins=list(agent.settings.cors_origins), expose_headers=["Location", "Retry-After"],
-        allow_methods=["GET", "POST", "PATCH", "DELETE"], allow_headers=["Authorization", "Content-Type"],
+        allow_methods=["GET", "POST", "PATCH", "DELETE"], allow_headers=["*"],  # SDKs send their own
     )  # fmt: skip
-    http = Starlette(routes=ROUTES, lifespan=lifespan, middleware=[cors], exception_handlers={Refusal: refused})
+    http = Starlette(routes=ROUTES, lifespan=lifespan, middleware=[cors], exception_handlers=HANDLERS)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         to_socket = scope["type"] != "lifespan" and scope["path"].startswith(SOCKET_PATH)

@@ -28,14 +28,14 @@ STREAM_GAP_NS = 1_500_000_000
 
 
 class LiveCall:
-    """One call. ``on_change`` is called at each change of its state."""
+    """One call. ``on_change`` is called at each change of its state; ``address`` is where it was placed from."""
 
     def __init__(
         self, session: Session, stages: Stages, host: str, clock: FrameClock, certificate: RTCCertificate,
-        on_change: Callable[["LiveCall"], None], faults: CallFaults = NO_FAULTS,
+        on_change: Callable[["LiveCall"], None], faults: CallFaults = NO_FAULTS, address: str = "",
     ) -> None:  # fmt: skip
         self.id = f"rtc_{secrets.token_hex(12)}"
-        self.session, self.faults = session, faults
+        self.session, self.faults, self.address = session, faults, address
         self.state: State = "new"
         self._on_change = on_change
         self._decoder: FrameDecoder | None = None

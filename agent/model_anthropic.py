@@ -10,7 +10,6 @@ import anthropic
 from anthropic.types import MessageParam
 
 from agent import services
-from agent.models import Access
 from agent.sessions import Session
 from agent.stages import StageError, Usage
 
@@ -21,7 +20,7 @@ STATUS_OF = {"overloaded_error": 529, "rate_limit_error": 429, "api_error": 500}
 class AnthropicBrain:
     """The language model of a conversation."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: services.Access) -> None:
         self._model = access.model
         self._client = anthropic.AsyncAnthropic(
             api_key=access.key, base_url=access.base_url or None, max_retries=0, timeout=services.FIRST_WORD_LIMIT_S

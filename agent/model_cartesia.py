@@ -8,7 +8,6 @@ import numpy as np
 
 from agent import services
 from agent.encoding import Resampler
-from agent.models import Access
 from agent.stages import StageError
 from rtc.opus import SAMPLE_RATE, Pcm
 
@@ -18,7 +17,7 @@ SERVICE_HZ: Literal[24000] = 24_000
 class CartesiaVoice:
     """Texts to sound. A session's voice that is a Cartesia id is spoken by it, any other by the default."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: services.Access) -> None:
         self._model, self._voice = access.model, access.voice
         self._client = cartesia.AsyncCartesia(
             api_key=access.key, base_url=access.base_url or None, max_retries=0, timeout=services.FIRST_WORD_LIMIT_S

@@ -13,7 +13,6 @@ from deepgram.listen.v1.types import ListenV1Results
 
 from agent import services
 from agent.encoding import Resampler
-from agent.models import Access
 from agent.stages import Hearing, StageError
 from rtc.opus import SAMPLE_RATE, Pcm
 
@@ -27,7 +26,7 @@ class DeepgramRecogniser:
 
     hears_words = True
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: services.Access) -> None:
         self._model = access.model
         environment = _environment(access.base_url) if access.base_url else DeepgramClientEnvironment.PRODUCTION
         self._client = AsyncDeepgramClient(api_key=access.key, environment=environment)

@@ -9,7 +9,6 @@ import openai
 from openai.types.responses import ResponseInputParam
 
 from agent import services
-from agent.models import Access
 from agent.sessions import Session
 from agent.stages import StageError, Usage
 
@@ -19,7 +18,7 @@ MAX_TOKENS = 400
 class OpenAiBrain:
     """The language model of a conversation."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: services.Access) -> None:
         self._model = access.model
         self._client = openai.AsyncOpenAI(
             api_key=access.key, base_url=access.base_url or None, max_retries=0, timeout=services.FIRST_WORD_LIMIT_S

@@ -16,6 +16,7 @@ from agent.detector import SpeechDetector
 from agent.errors import SettingsError
 from agent.espeak import Espeak
 from agent.recogniser import HearsSpeechOnly, SphinxRecogniser
+from agent.services import Access
 from agent.stages import Brain, Recogniser, Synthesiser
 from agent.voice import Voice
 from rtc.speech import ActivityConfig
@@ -43,16 +44,6 @@ SERVICES: dict[str, Service] = {
 BUILT_IN: dict[str, tuple[str, ...]] = {
     "brain": ("scripted",), "voice": ("espeak",), "recogniser": ("auto", "sphinx", "none"),
 }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """What it takes to use a service. ``base_url`` is empty for the service's own."""
-
-    key: str = field(repr=False)
-    base_url: str = ""
-    model: str = ""
-    voice: str = ""
 
 
 @dataclass(frozen=True, slots=True)

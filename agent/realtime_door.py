@@ -1,20 +1,35 @@
 """The doors of the OpenAI Realtime API: client secrets, and calls by SDP."""
 
-import json
-from typing import Any
+from typing import Annotated, Any, Literal
 
+import msgspec
+from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from agent import call_request, tokens
 from agent.call import LiveCall
 from agent.call_request import BadCallRequest, CallRequest
-from agent.refusal import Refusal, bearer, read_body, shows_key
+from agent.refusal import Refusal, bearer, in_time, read_body, shows_key
 from agent.running import Agent
 from agent.session_config import ConfigError
 from agent.sessions import Session
 
 BODY_MAX_BYTES = 64 * 1024
+
+
+class ExpiresAfter(msgspec.Struct, forbid_unknown_fields=True):
+    """How long a secret can be used, from now."""
+
+    seconds: Annotated[int, Meta(ge=10, le=7200)] = 600
+    anchor: Literal["created_at"] = "created_at"
+
+
+class Asked(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of POST /v1/realtime/client_secrets."""
+
+    session: dict[str, Any] | None = None
+    expires_after: ExpiresAfter | None = None
 
 
 async def client_secrets(request: Request) -> Response:
@@ -23,10 +38,11 @@ async def client_secrets(request: Request) -> Response:
     key = agent.settings.api_key
     if key is not None and not shows_key(request, key):
         raise Refusal(401, "authentication_error", "invalid_api_key", "the API key is missing or wrong")
-    asked = _asked_session(await read_body(request, BODY_MAX_BYTES))
-    session = await agent.session_for(asked.get("id"))
-    _configure(session, asked)
-    secret, expires_at = tokens.issue(agent.settings.signing_key, session.id, agent.settings.token_ttl_s)
+    asked = _asked(await read_body(request, BODY_MAX_BYTES))
+    session = await agent.session_for((asked.session or {}).get("id"))
+    _configure(session, asked.session)
+    ttl_s = asked.expires_after.seconds if asked.expires_after else agent.settings.token_ttl_s
+    secret, expires_at = tokens.issue(agent.settings.signing_key, session.id, ttl_s)
     body = {"value": secret, "expires_at": expires_at, "session": session.config.as_json(session.id)}
     return JSONResponse(body)
 
@@ -41,7 +57,7 @@ async def place_call(request: Request) -> Response:
         )
     asked = await _call_request(request)
     _configure(session, asked.session)
-    call, answer = await agent.place(session, asked.sdp)
+    call, answer = await agent.place(session, asked.sdp, request.client.host if request.client else "")
     headers = {"Location": f"/v1/realtime/calls/{call.id}"}
     return Response(answer, 201, headers, media_type="application/sdp")
 
@@ -62,24 +78,24 @@ async def end_call(request: Request) -> Response:
     return Response(status_code=200)
 
 
-def _asked_session(body: bytes) -> dict[str, Any]:
-    """The session object in a body; an empty one for no body."""
-    if not body.strip():
-        return {}
+def _asked(body: bytes) -> Asked:
+    """What a body asks for; no body asks for nothing."""
     try:
-        asked = json.loads(body)
-    except (ValueError, RecursionError):
+        asked = msgspec.json.decode(body.strip() or b"{}", type=Asked)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `$")
+        raise Refusal(400, "invalid_request_error", "invalid_type", message, path.strip(".`") or None) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Refusal(400, "invalid_request_error", "invalid_json", "the body is not JSON") from None
-    session = asked.get("session") if isinstance(asked, dict) else None
-    session = session if isinstance(session, dict) else {}
-    if not isinstance(session.get("id"), str | None):
+    if not isinstance((asked.session or {}).get("id"), str | None):
         raise Refusal(400, "invalid_request_error", "invalid_type", "session.id is a string", "session.id")
-    return session
+    return asked
 
 
 async def _call_request(request: Request) -> CallRequest:
     try:
-        return await call_request.read(request.headers, request.stream())
+        async with in_time():
+            return await call_request.read(request.headers, request.stream())
     except BadCallRequest as bad:
         raise Refusal(bad.status, "invalid_request_error", bad.code, str(bad), bad.param) from None
 
@@ -110,8 +126,11 @@ def _configure(session: Session, asked: dict[str, Any] | None) -> None:
 
 
 def _call_of(request: Request, agent: Agent) -> LiveCall:
-    session_id = _authorised_session(request, agent)
+    """The call in the path: whose secret is shown, or any for who has the API key."""
     call = agent.calls.get(request.path_params["call_id"])
-    if not isinstance(call, LiveCall) or call.session.id != session_id:
+    if not shows_key(request, agent.settings.api_key):
+        session_id = _authorised_session(request, agent)
+        call = call if call is not None and call.session.id == session_id else None
+    if not isinstance(call, LiveCall):
         raise Refusal(404, "invalid_request_error", "call_not_found", "no such living call", "call_id")
     return call

@@ -26,7 +26,7 @@ from agent.ledger import Ledger, Transport
 from agent.limiter import Limiter
 from agent.line import interrupted, written
 from agent.protocol import AgentAudio
-from agent.refusal import Refusal
+from agent.refusal import BUSY_RETRY_S, Refusal
 from agent.sessions import Session, SessionStore, StoreFull
 from agent.settings import Settings
 from agent.socket_call import Format, SocketCall
@@ -134,10 +134,10 @@ class Agent:
         try:
             session = await (self._open_session() if session_id is None else self._known_session(session_id))
         except StoreFull:
-            raise Refusal(503, "server_error", "sessions_full", "no more sessions fit; try later") from None
+            raise _busy("sessions_full", "no more sessions fit; try later") from None
         except RedisError as error:
             log.warning("the store of sessions cannot be used: %s", error)
-            raise Refusal(503, "server_error", "store_unavailable", "sessions cannot be had now; try later") from None
+            raise _busy("store_unavailable", "sessions cannot be had now; try later") from None
         if session is None:
             raise Refusal(404, "invalid_request_error", "session_not_found", "no such session", "session.id")
         if not any(isinstance(watcher, TurnWatch) for watcher in session.watchers):
@@ -184,12 +184,14 @@ class Agent:
         await self.switch.end(call, "replaced" if told.get("why") == "replaced" else "hung_up")
         return True
 
-    async def place(self, session: Session, offer_sdp: str) -> tuple[LiveCall, str]:
+    async def place(self, session: Session, offer_sdp: str, address: str) -> tuple[LiveCall, str]:
         """Answer an offer. A session has one living call: an earlier one is ended. Raises `Refusal`."""
+        self._check_address(session, address)
         faults = await self._admit(session)
         call = LiveCall(
-            session, self.stages, self.settings.host, self.clock, self._certificate, self.switch.changed, faults
-        )
+            session, self.stages, self.settings.host, self.clock, self._certificate, self.switch.changed, faults,
+            address,
+        )  # fmt: skip
         await self._add(call, "webrtc")
         try:
             answer = await call.peer.answer(offer_sdp)
@@ -198,6 +200,13 @@ class Agent:
             raise _refusal(error) from error
         self._placed.inc()
         return call, answer
+
+    def _check_address(self, session: Session, address: str) -> None:
+        calls = (call for call in self.calls.values() if isinstance(call, LiveCall) and call.session is not session)
+        most = self.settings.connections_per_address
+        if sum(call.address == address for call in calls) >= most:
+            message = f"at most {most} calls from one address; end one"
+            raise Refusal(429, "rate_limit_error", "too_many_calls", message, retry_after_s=BUSY_RETRY_S)
 
     async def place_socket(self, session: Session, form: Format, send: Callable[[AgentAudio], None]) -> SocketCall:
         """A call over a Socket.IO connection. Raises `Refusal`."""
@@ -226,7 +235,7 @@ class Agent:
         try:
             await self.switch.make_room(session)
         except CallsFull as full:
-            raise Refusal(503, "server_error", "calls_full", str(full)) from None
+            raise _busy("calls_full", str(full)) from None
         faults = self.faults.for_call()
         if faults.active("forgetful") is not None:
             session.forget()
@@ -245,6 +254,10 @@ class Agent:
     def calls(self) -> dict[str, AnyCall]:
         """The living calls by id."""
         return self.switch.calls
+
+
+def _busy(code: str, message: str) -> Refusal:
+    return Refusal(503, "server_error", code, message, retry_after_s=BUSY_RETRY_S)
 
 
 def _refusal(error: PeerError) -> Refusal:

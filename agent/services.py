@@ -5,6 +5,7 @@ says of a refused key is not passed on, for some quote the key.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from agent.sessions import Session
@@ -29,6 +30,16 @@ MANNER = (
     "You are a voice agent on a telephone call. What you write is read out aloud: answer in one to three short spoken"
     " sentences, in the caller's language, without lists, markup or emoji."
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What it takes to use a service. ``base_url`` is empty for the service's own."""
+
+    key: str = field(repr=False)
+    base_url: str = ""
+    model: str = ""
+    voice: str = ""
 
 
 def instructions(session: Session) -> str:

@@ -64,7 +64,9 @@ class Settings:
     history_max_bytes: int = _number(100_000_000, 1000, 10**9, "bytes of a history; beyond, only the last ones stay")
     history_trimmed_messages: int = _number(30, 1, 10_000, "how many those are")
     calls_max: int = _number(1000, 1, 100_000, "calls at a time")
-    connections_per_address: int = _number(1000, 1, 100_000, "Socket.IO connections from one address")
+    connections_per_address: int = _number(
+        1000, 1, 100_000, "Socket.IO connections, and WebRTC calls, from one address"
+    )
     cors_origins: tuple[str, ...] = _list("pages that may call this agent, besides its own", "origins")
     intake_per_session: int = _number(100, 1, 10**6, "latency summaries a minute from one session")
     intake_in_all: int = _number(1000, 1, 10**7, "latency summaries a minute in all")

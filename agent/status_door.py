@@ -13,11 +13,12 @@ from agent.running import Agent
 
 
 async def health(request: Request) -> Response:
-    """GET /health. Is it up, and how many are connected by Socket.IO."""
+    """GET /health. Is it up (`ok`; `closing`, with 503, once it takes no new calls), and the Socket.IO connections."""
     agent: Agent = request.app.state.agent
     connected = {"initialized": agent.socket.initialized, "connections": agent.socket.connections}
-    body = {"status": "ok", "service": "calldrill-agent", "version": _version(), "socketIO": connected}
-    return JSONResponse(body)
+    status = "closing" if agent.switch.closed else "ok"
+    body = {"status": status, "service": "calldrill-agent", "version": _version(), "socketIO": connected}
+    return JSONResponse(body, 503 if agent.switch.closed else 200)
 
 
 def _version() -> str:

@@ -1,5 +1,6 @@
 """Calls to the agent process with a peer of ours: turns, barge-in, restart, resume, codecs."""
 
+import asyncio
 from collections.abc import Iterator
 
 import httpx
@@ -9,7 +10,7 @@ import pytest
 from rtc import codec, g711
 from rtc.opus import level_dbov
 from tests.agent.phone import Phone, calling
-from tests.agent.server import RunningAgent, running_agent
+from tests.agent.server import API_KEY, RunningAgent, running_agent
 from tests.interop.ours import g711_clip
 from tests.waiting import until
 
@@ -90,6 +91,25 @@ async def test_a_second_call_takes_up_the_session_and_ends_the_first(agent: Runn
             await until(lambda: first.end.peer.state == "closed")
             second.ask("What was my code word?")
             assert await second.answered() == "This is answer number 2. Your code word was walrus."
+
+
+async def test_who_has_the_api_key_ends_any_call(agent: RunningAgent) -> None:
+    """As a server does that has placed a browser's call, or only knows its id."""
+    key = {"Authorization": f"Bearer {API_KEY}"}
+    async with calling(agent) as phone, httpx.AsyncClient(base_url=agent.url, trust_env=False) as http:
+        assert (await http.post(f"{phone.location}/hangup", headers={"Authorization": "Bearer no"})).status_code == 401
+        other = {"Authorization": f"Bearer {(await asyncio.to_thread(agent.secret))['value']}"}
+        assert (await http.post(f"{phone.location}/hangup", headers=other)).status_code == 404
+        assert (await http.post(f"{phone.location}/hangup", headers=key)).status_code == 200
+        await until(lambda: phone.end.peer.state == "closed")
+
+
+async def test_so_many_calls_from_one_address_and_no_more() -> None:
+    with running_agent(RECOGNISER="none", CONNECTIONS_PER_ADDRESS="1") as small:
+        async with calling(small) as phone, calling(small, phone.session_id):  # in the place of the first
+            with pytest.raises(AssertionError, match="too_many_calls"):
+                async with calling(small):
+                    pass
 
 
 async def test_nonsense_events_get_errors_and_the_call_goes_on(agent: RunningAgent) -> None:

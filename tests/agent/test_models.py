@@ -8,7 +8,8 @@ from contextlib import contextmanager
 import pytest
 
 from agent.errors import SettingsError
-from agent.models import Access, choose
+from agent.models import choose
+from agent.services import Access
 from rtc.opus import Decoder
 from tests.agent import fake_services as fake
 from tests.agent.fake_services import KEY, Listener, Service
