@@ -1,9 +1,10 @@
 """A folder of runs as a history: each figure followed from run to run, and where it changed.
 
 Only finished runs whose generator was not the limit are followed, and only those that may be compared with the newest
-one (`measures.comparability`): a new host or a new drill begins a new history. A figure with six runs or more is
-searched for change points; a change matters when the medians before and after it are apart by the metric's floor and by
-5 %. A gauge, which has one value a run and therefore no interval within a run, gets its evidence here.
+one (`measures.comparability`): a new host or a new drill begins a new history. All figures are searched for change
+points together (`measures.change_points`), and until there are runs enough to see a step in one figure alone, nothing
+found says nothing. A change matters when the medians before and after it are apart by the metric's floor and by 5 %. A
+gauge, which has one value a run and therefore no interval within a run, gets its evidence here.
 """
 
 import math
@@ -15,16 +16,17 @@ from typing import Literal
 
 import msgspec
 
-from measures.change_points import change_points
+from measures.change_points import Cut, change_points_within, likeliest_cut, really_changed, runs_needed
 from measures.comparability import fingerprint
 from measures.comparison import aggregates_of, figure_of, least_that_matters
 from measures.metric import METRICS, Metric
 from measures.run import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_PASSED, EXIT_THRESHOLD_FAILED, Run
+from measures.verdict import Observations
 from reports.figures import figures_of
 from reports.folder import NotARunFolder, runs_in
 
+Outcome = Literal["worse", "no change for the worse", "too few runs"]
 SCHEMA_VERSION = 1
-FEWEST = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +68,23 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The runs, oldest first, and each figure that any of them has. ``passed_over``: runs not followed, and why."""
+    """The runs, oldest first, and each figure that any of them has. ``passed_over``: runs not followed, and why.
+
+    ``runs_needed``: with so many runs a step in one figure alone would show.
+    """
 
     fingerprint: str
     runs: tuple[Point, ...]
     series: tuple[Series, ...]
     passed_over: tuple[str, ...]
+    runs_needed: int
+
+    @property
+    def outcome(self) -> Outcome:
+        """What became of the figures: finding nothing counts only where something could have been found."""
+        if self.worse:
+            return "worse"
+        return "no change for the worse" if len(self.runs) >= self.runs_needed else "too few runs"
 
     @property
     def worse(self) -> tuple[Series, ...]:
@@ -95,13 +108,8 @@ def history_of(folder: Path) -> History:
         for _, run in every if run.run_id not in followed
     ]  # fmt: skip
     seen = [figures_of(path) for path, _ in kept]
-    ids = [run.run_id for _, run in kept]
-    series = [
-        _series(metric, aggregate, [figure_of(metric, aggregate, one[metric.name]) for one in seen], ids)
-        for metric in METRICS.values() for aggregate in aggregates_of(metric)
-    ]  # fmt: skip
-    known = tuple(one for one in series if any(value is not None for value in one.values))
-    return History(newest, tuple(_point(run) for _, run in kept), known, tuple(over))
+    series, needed = _followed(seen, [run.run_id for _, run in kept])
+    return History(newest, tuple(_point(run) for _, run in kept), series, tuple(over), needed)
 
 
 def _unsound(run: Run) -> str:
@@ -115,10 +123,29 @@ def _point(run: Run) -> Point:
     return Point(run.run_id, started, run.outcome or "not judged")
 
 
-def _series(metric: Metric, aggregate: str, values: list[float | None], ids: list[str]) -> Series:
+def _followed(seen: list[dict[str, Observations]], ids: list[str]) -> tuple[tuple[Series, ...], int]:
+    """Every figure that any run has, with its changes; and how many runs it takes for one alone to show."""
+    figures = [
+        (metric, aggregate, [figure_of(metric, aggregate, one[metric.name]) for one in seen])
+        for metric in METRICS.values() for aggregate in aggregates_of(metric)
+    ]  # fmt: skip
+    told = [figure for figure in figures if any(value is not None for value in figure[2])]
+    cuts = [likeliest_cut(_known(values)) for _, _, values in told]
+    series = tuple(
+        _series(*figure, ids, cut if changed else None)
+        for figure, cut, changed in zip(told, cuts, really_changed(cuts), strict=True)
+    )
+    return series, runs_needed(sum(cut is not None for cut in cuts))
+
+
+def _known(values: list[float | None]) -> list[float]:
+    return [value for value in values if value is not None and math.isfinite(value)]
+
+
+def _series(metric: Metric, aggregate: str, values: list[float | None], ids: list[str], first: Cut | None) -> Series:
     places = [index for index, value in enumerate(values) if value is not None and math.isfinite(value)]
-    known = [value for value in values if value is not None and math.isfinite(value)]
-    cuts = change_points(known) if len(known) >= FEWEST else []
+    known = _known(values)
+    cuts = change_points_within(known, first) if first else []
     edges = [0, *cuts, len(known)]
     changes = tuple(
         _change(metric, ids[places[cut]], places[cut], known[edges[n] : cut], known[cut : edges[n + 2]])
@@ -138,12 +165,11 @@ def _change(metric: Metric, run_id: str, index: int, before: list[float], after:
 
 def exit_code(found: History) -> int:
     """99 when a figure's newest change is for the worse, 3 when there are too few runs to tell, else 0."""
-    if found.worse:
-        return EXIT_THRESHOLD_FAILED
-    return EXIT_PASSED if len(found.runs) >= FEWEST else EXIT_NOT_ENOUGH_EVIDENCE
+    codes = {"worse": EXIT_THRESHOLD_FAILED, "too few runs": EXIT_NOT_ENOUGH_EVIDENCE}
+    return codes.get(found.outcome, EXIT_PASSED)
 
 
 def document(found: History) -> bytes:
     """The history as JSON."""
-    body = {"schema_version": SCHEMA_VERSION, **msgspec.to_builtins(found)}
+    body = {"schema_version": SCHEMA_VERSION, "outcome": found.outcome, **msgspec.to_builtins(found)}
     return msgspec.json.format(msgspec.json.encode(body), indent=2)

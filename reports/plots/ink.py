@@ -21,7 +21,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
+from matplotlib.ticker import ScalarFormatter
 from matplotlib.transforms import Transform
+
+from reports.language import localised
 
 INK = "#1f2733"
 FAINT = "#5d6775"
@@ -79,10 +82,10 @@ _STYLE: Any = {
 }
 
 
-def new_figure(height_in: float) -> Figure:
-    """A transparent figure of the page's width. It belongs to no window and needs no closing."""
+def new_figure(height_in: float, width_in: float = WIDTH_IN) -> Figure:
+    """A transparent figure, as wide as the page. It belongs to no window and needs no closing."""
     with page_style():
-        return Figure(figsize=(WIDTH_IN, height_in), layout="constrained", facecolor="none")
+        return Figure(figsize=(width_in, height_in), layout="constrained", facecolor="none")
 
 
 def page_style() -> AbstractContextManager[None]:
@@ -95,6 +98,16 @@ def quiet_axes(ax: Axes) -> None:
     ax.set_facecolor("none")
     ax.tick_params(length=0)
     ax.margins(x=0.01)
+    for axis in (ax.xaxis, ax.yaxis):
+        if isinstance(axis.get_major_formatter(), ScalarFormatter):
+            axis.set_major_formatter(_Numbers())
+
+
+class _Numbers(ScalarFormatter):
+    """Ticks with the decimal sign of the language spoken."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return localised(super().__call__(x, pos))
 
 
 def dots(ax: Axes, x: Sequence[float], y: Sequence[float], colour: str, size_pt: float = 2.2) -> None:
