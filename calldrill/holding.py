@@ -13,9 +13,10 @@ from calldrill.sampling import why
 from measures.run import EXIT_INTERRUPTED, EXIT_PASSED
 from probes.blocking_leg import BlockingLeg
 from probes.connect import trust
+from probes.endpoint import Endpoint
 from probes.errors import BadInput, ProbeError
 from probes.hold import Binding, HoldResult, Pair, Subject, hold, sentence
-from probes.resolve import Endpoint, resolve
+from probes.resolve import resolve
 from probes.sample_target import Access, Target
 from probes.uri import IceUri
 

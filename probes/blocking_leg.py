@@ -15,10 +15,10 @@ import time
 from collections.abc import Iterator
 
 from measures.clock import NS_PER_S
+from probes.endpoint import Endpoint
 from probes.errors import MalformedMessage
 from probes.framing import StreamFramer
 from probes.leg import RefusedError
-from probes.resolve import Endpoint
 from probes.stamped_socket import deepen, mark, on_monotonic, receive, stamp_arrivals
 from probes.transaction import retransmit_delays_s
 from probes.turn import AskAgain, Credentials, Event, Granted, Ignored, Refused, Request, State, TurnClient

@@ -10,8 +10,8 @@ import ssl
 from pathlib import Path
 
 from probes.certificate import chain_facts, chain_of, read_certificate
+from probes.endpoint import Endpoint
 from probes.errors import BadInput
-from probes.resolve import Endpoint
 from probes.transport import Link, StreamLink, UdpLink
 from probes.uri import IceUri
 from probes.waterfall import Waterfall

@@ -7,19 +7,16 @@ NAPTR records name transports in the server's order (``RELAY:turn.udp``); a URI 
 one. Without NAPTR records the SRV names are tried as they are. The outcome is a list of URIs with host and port.
 """
 
-import socket
 from dataclasses import replace
-from typing import Any
 
 import dns.asyncresolver
-import dns.exception
 import dns.name
 import dns.rdatatype
 import dns.resolver
 
-from probes.attributes import Address
+from probes.dns_records import records_of
+from probes.endpoint import is_literal
 from probes.errors import ProbeError
-from probes.resolve import Found, _literal
 from probes.uri import IceUri, Transport
 
 # RFC 5928 section 3: (scheme, application protocol of the NAPTR service, SRV name, transport)
@@ -37,19 +34,9 @@ class NotInDnsError(ProbeError):
     """DNS names no server for this URI."""
 
 
-def resolver_at(server: Address | None, timeout_s: float) -> dns.asyncresolver.Resolver:
-    """The system's resolver, or one that asks ``server`` alone."""
-    resolver = dns.asyncresolver.Resolver(configure=server is None)
-    if server is not None:
-        resolver.nameservers = [server.host]
-        resolver.port = server.port
-    resolver.lifetime = timeout_s
-    return resolver
-
-
 async def discover(uri: IceUri, resolver: dns.asyncresolver.Resolver) -> list[IceUri]:
     """The servers DNS names for ``uri``, best first. Raises `NotInDnsError`, and `TimeoutError` for a silent DNS."""
-    if _literal(uri.host) is not None or _has_port(uri):
+    if is_literal(uri.host) or _has_port(uri):
         return [uri]
     names = await _srv_names(uri, resolver)
     found = [server for name in names for server in await _srv(uri, name, resolver)]
@@ -61,24 +48,12 @@ async def discover(uri: IceUri, resolver: dns.asyncresolver.Resolver) -> list[Ic
     return found
 
 
-async def addresses(host: str, server: Address, timeout_s: float) -> Found:
-    """The A and AAAA records of ``host`` at one name server. Raises `socket.gaierror` and `TimeoutError`."""
-    resolver = resolver_at(server, timeout_s)
-    found: Found = []
-    for kind, family in ((dns.rdatatype.A, socket.AF_INET), (dns.rdatatype.AAAA, socket.AF_INET6)):
-        for record in await _records(resolver, host, kind):
-            found.append((int(family), (record.address, 0)))
-    if not found:
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-    return found
-
-
 async def _srv_names(uri: IceUri, resolver: dns.asyncresolver.Resolver) -> list[str]:
     """The SRV names to ask, by NAPTR if there are such records, else all that the URI allows."""
     if not uri.is_turn:
         return [f"{_STUN[uri.scheme][0]}.{uri.host}"]
     allowed = [row for row in _TURN if row[0] == uri.scheme and (not _says_transport(uri) or row[3] == uri.transport)]
-    records = await _records(resolver, uri.host, dns.rdatatype.NAPTR)
+    records = await records_of(resolver, uri.host, dns.rdatatype.NAPTR)
     services = {service for _, service, _, _ in allowed}
     by_naptr = []
     for record in sorted(records, key=lambda record: (record.order, record.preference)):
@@ -90,7 +65,7 @@ async def _srv_names(uri: IceUri, resolver: dns.asyncresolver.Resolver) -> list[
 
 
 async def _srv(uri: IceUri, name: str, resolver: dns.asyncresolver.Resolver) -> list[IceUri]:
-    records = await _records(resolver, name, dns.rdatatype.SRV)
+    records = await records_of(resolver, name, dns.rdatatype.SRV)
     labels = ".".join(name.lower().split(".")[:2])
     transport = _TRANSPORT_OF.get(labels, uri.transport)
     found = []
@@ -101,15 +76,6 @@ async def _srv(uri: IceUri, name: str, resolver: dns.asyncresolver.Resolver) -> 
             text = f"{uri.scheme}:{host}:{port}" + (f"?transport={_query(transport)}" if uri.is_turn else "")
             found.append(replace(uri, host=host, port=port, transport=transport, text=text))
     return found
-
-
-async def _records(resolver: dns.asyncresolver.Resolver, name: str, kind: dns.rdatatype.RdataType) -> list[Any]:
-    try:
-        return list(await resolver.resolve(name, kind, search=False))
-    except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer, dns.name.LabelTooLong, dns.name.EmptyLabel):
-        return []
-    except (dns.exception.Timeout, dns.resolver.NoNameservers) as error:
-        raise TimeoutError(f"no answer from DNS about {name}") from error
 
 
 def _query(transport: Transport) -> str:

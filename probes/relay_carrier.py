@@ -20,8 +20,8 @@ from measures.clock import NS_PER_S
 from probes.attributes import Address
 from probes.blocking_leg import BlockingLeg
 from probes.carrier import Reply
+from probes.endpoint import Endpoint
 from probes.errors import BadInput
-from probes.resolve import Endpoint
 from probes.turn import Credentials, Relayed, Request, State
 from probes.uri import IceUri
 

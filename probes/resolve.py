@@ -6,15 +6,11 @@ literal asks nobody. With a name server given, that one is asked (A and AAAA) an
 """
 
 import asyncio
-import ipaddress
 import socket
 import threading
-from typing import Any
 
 from probes.attributes import Address
-
-Endpoint = tuple[Any, ...]
-Found = list[tuple[int, Endpoint]]
+from probes.endpoint import Found, is_literal
 
 
 class Resolver:
@@ -32,9 +28,9 @@ class Resolver:
         return [(family, (endpoint[0], port, *endpoint[2:])) for family, endpoint in found]
 
     async def _look_up(self, host: str) -> Found:
-        if self._server is None or _literal(host) is not None:
+        if self._server is None or is_literal(host):
             return await resolve(host, 0, self._timeout_s)
-        from probes.discovery import addresses  # noqa: PLC0415 - only who names a server needs it
+        from probes.dns_records import addresses  # noqa: PLC0415 - only who names a server needs it
 
         return await addresses(host, self._server, self._timeout_s)
 
@@ -44,8 +40,7 @@ async def resolve(host: str, port: int, timeout_s: float) -> Found:
 
     Raises `socket.gaierror` when the name does not resolve and `TimeoutError` when nobody says so in time.
     """
-    literal = _literal(host)
-    if literal is not None:
+    if is_literal(host):
         return _lookup(host, port, socket.AI_NUMERICHOST)
     loop = asyncio.get_running_loop()
     found: asyncio.Future[Found] = loop.create_future()
@@ -54,14 +49,7 @@ async def resolve(host: str, port: int, timeout_s: float) -> Found:
         return await found
 
 
-def _literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(host)
-    except ValueError:
-        return None
-
-
-def _lookup(host: str, port: int, flags: int = 0) -> list[tuple[int, Endpoint]]:
+def _lookup(host: str, port: int, flags: int = 0) -> Found:
     try:
         answers = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=flags)
     except UnicodeError as error:
@@ -69,10 +57,8 @@ def _lookup(host: str, port: int, flags: int = 0) -> list[tuple[int, Endpoint]]:
     return list(dict.fromkeys((int(family), address) for family, _, _, _, address in answers))
 
 
-def _look_up_into(
-    loop: asyncio.AbstractEventLoop, found: "asyncio.Future[list[tuple[int, Endpoint]]]", host: str, port: int
-) -> None:
-    def deliver(result: list[tuple[int, Endpoint]] | OSError) -> None:
+def _look_up_into(loop: asyncio.AbstractEventLoop, found: "asyncio.Future[Found]", host: str, port: int) -> None:
+    def deliver(result: Found | OSError) -> None:
         if found.done():
             return
         if isinstance(result, OSError):
@@ -80,7 +66,7 @@ def _look_up_into(
         else:
             found.set_result(result)
 
-    result: list[tuple[int, Endpoint]] | OSError
+    result: Found | OSError
     try:
         result = _lookup(host, port)
     except OSError as error:

@@ -15,8 +15,8 @@ import ssl
 import time
 from typing import Any, Protocol, cast
 
+from probes.endpoint import Endpoint
 from probes.framing import StreamFramer
-from probes.resolve import Endpoint
 
 READ_BYTES = 65536
 # linux/in.h and linux/in6.h: send with DF, whatever the kernel believes about the path

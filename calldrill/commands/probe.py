@@ -119,7 +119,8 @@ def probe(
 async def _discovered(servers: "list[IceServer]", options: "ProbeOptions") -> "list[IceServer]":
     import asyncio  # noqa: PLC0415
 
-    from probes.discovery import NotInDnsError, discover, resolver_at  # noqa: PLC0415
+    from probes.discovery import NotInDnsError, discover  # noqa: PLC0415
+    from probes.dns_records import resolver_at  # noqa: PLC0415
     from probes.reach import IceServer  # noqa: PLC0415
 
     resolver = resolver_at(options.resolver, options.timeout_s)

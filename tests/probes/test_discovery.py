@@ -5,7 +5,8 @@ import socket
 import pytest
 
 from probes.attributes import Address
-from probes.discovery import NotInDnsError, discover, resolver_at
+from probes.discovery import NotInDnsError, discover
+from probes.dns_records import resolver_at
 from probes.reach import ProbeOptions, probe_all
 from probes.resolve import Resolver
 from probes.uri import parse_uri
