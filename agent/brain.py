@@ -2,7 +2,7 @@
 
 It counts the turns of the session and says so in each answer, which is just what a drill needs: after a
 reconnection the count goes on only if the session was really taken up. Beyond that it has the few skills of the
-table `SKILLS`, in English and Spanish: what its voice speaks decides which. The patterns forgive a recogniser its
+table `SKILLS`, in English and Spanish: it answers in the session's language. The patterns forgive a recogniser its
 articles and plurals.
 """
 
@@ -176,7 +176,7 @@ class ScriptedBrain:
 
     async def reply(self, session: Session, heard: str | None) -> AsyncGenerator[str | Usage]:
         """The answer, a sentence at a time; a word counts as a token."""
-        words = SPANISH if session.config.voice.startswith("es") else ENGLISH
+        words = _words_in(session.config.language)
         said = 0
         for index, sentence in enumerate(answer(session, heard, words)):
             said += len(sentence.split())
@@ -187,6 +187,11 @@ class ScriptedBrain:
         """There is nothing to close."""
 
 
-def likely_sentences(turns: int) -> list[str]:
+def _words_in(language: str) -> Words:
+    return SPANISH if language == "es" else ENGLISH
+
+
+def likely_sentences(turns: int, language: str) -> list[str]:
     """What will probably be said in the first turns, so that the voice can have it ready."""
-    return [ENGLISH.default, *(ENGLISH.opening.format(n) for n in range(1, turns + 1))]
+    words = _words_in(language)
+    return [words.default, *(words.opening.format(n) for n in range(1, turns + 1))]

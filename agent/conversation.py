@@ -26,7 +26,7 @@ from agent.history import Message
 from agent.playout import FRAME_MS, Playout, Speech
 from agent.reply import Outlet, Reply
 from agent.sessions import Session
-from agent.stages import Brain, Detector, Hearing, Recogniser, StageError
+from agent.stages import Brain, Detector, Hearing, Recogniser, Speaker, StageError
 from agent.voice import Voice
 from rtc.codec import OPUS, Codec
 from rtc.opus import Pcm
@@ -50,10 +50,10 @@ class Stages:
         """Have the recogniser loaded."""
         await self.recogniser.warm_up()
 
-    async def prepare(self, sentences: list[str]) -> None:
+    async def prepare(self, sentences: list[str], speaker: Speaker) -> None:
         """Have the sound of these ready."""
         for text in sentences:
-            async for _ in self.voice.speak(text, "", OPUS.name):
+            async for _ in self.voice.speak(text, speaker, OPUS.name):
                 pass
 
     async def close(self) -> None:
@@ -149,7 +149,7 @@ class Conversation:
 
     def _open_utterance(self, spoken: deque[Pcm]) -> Hearing:
         self._item_id, self._spoken_frames = new_id("item"), 0
-        self._hearing = self._stages.recogniser.listen()
+        self._hearing = self._stages.recogniser.listen(self.session.config.language)
         for pcm in spoken:
             self._hearing.feed(pcm)
         spoken.clear()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from agent.stages import StageError
+from agent.stages import Speaker, StageError
 from rtc.opus import FRAME_SAMPLES, Pcm, read_audio
 
 VOICES = ("en-us", "en-gb", "es", "es-419")
@@ -22,18 +22,25 @@ LIMIT_S = 20
 
 
 class Espeak:
-    """Texts to sound. A voice that is none of `VOICES` (a model's name, say) is spoken by ``default``."""
+    """Texts to sound. ``default`` speaks for who asks for no voice of `VOICES`, unless it cannot the language."""
 
     def __init__(self, default: str = "en-us") -> None:
         self._default = default
         self._program = shutil.which("espeak-ng")
         self._turn = asyncio.Lock()
 
-    async def speak(self, text: str, voice: str) -> AsyncGenerator[Pcm]:
+    async def speak(self, text: str, speaker: Speaker) -> AsyncGenerator[Pcm]:
         """The sound, in one piece. Raises `StageError`."""
         async with self._turn:
-            pcm = await asyncio.to_thread(self._synthesise, text, voice if voice in VOICES else self._default)
+            pcm = await asyncio.to_thread(self._synthesise, text, self.voice_of(speaker))
         yield pcm
+
+    def voice_of(self, speaker: Speaker) -> str:
+        """Which of `VOICES` speaks."""
+        if speaker.voice in VOICES:
+            return speaker.voice
+        fitting = (voice for voice in (self._default, *VOICES) if voice.startswith(speaker.language))
+        return next(fitting, self._default)
 
     async def close(self) -> None:
         """There is nothing to close."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from agent import services
 from agent.encoding import Resampler
-from agent.stages import StageError
+from agent.stages import Speaker, StageError
 from rtc.opus import SAMPLE_RATE, Pcm
 
 SERVICE_HZ: Literal[24000] = 24_000
@@ -23,22 +23,22 @@ class CartesiaVoice:
             api_key=access.key, base_url=access.base_url or None, max_retries=0, timeout=services.FIRST_WORD_LIMIT_S
         )
 
-    async def speak(self, text: str, voice: str) -> AsyncGenerator[Pcm]:
+    async def speak(self, text: str, speaker: Speaker) -> AsyncGenerator[Pcm]:
         """The sound, as it is streamed."""
         try:
-            async for pcm in self._stream(text, voice):
+            async for pcm in self._stream(text, speaker):
                 yield pcm
         except StageError:
             raise
         except Exception as error:
             raise services.failed("Cartesia", error) from None
 
-    async def _stream(self, text: str, voice: str) -> AsyncGenerator[Pcm]:
+    async def _stream(self, text: str, speaker: Speaker) -> AsyncGenerator[Pcm]:
         stream = await self._client.tts.generate_sse(
             model_id=self._model, transcript=text,
-            voice={"id": voice if _is_id(voice) else self._voice},
+            voice={"id": speaker.voice if _is_id(speaker.voice) else self._voice},
             output_format={"container": "raw", "encoding": "pcm_s16le", "sample_rate": SERVICE_HZ},
-            language="es" if voice.startswith("es") else "en",
+            language="es" if speaker.language == "es" else "en",
         )  # fmt: skip
         resampler, odd, whole = Resampler(SERVICE_HZ, SAMPLE_RATE), b"", False
         async with stream:

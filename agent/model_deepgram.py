@@ -34,8 +34,8 @@ class DeepgramRecogniser:
     async def warm_up(self) -> None:
         """There is nothing to load here."""
 
-    def listen(self) -> Hearing:
-        """Begin an utterance."""
+    def listen(self, language: str) -> Hearing:
+        """Begin an utterance. It may be in any language the model knows, whatever the session's is."""
         return DeepgramHearing(self._client, self._model)
 
     async def close(self) -> None:

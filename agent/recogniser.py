@@ -2,7 +2,8 @@
 
 Each worker (`agent.sphinx_worker`) takes one utterance at a time, while it is spoken, and has the words 50 to 150 ms
 after its end; what comes while it is busy waits in its pipe. A turn does not wait for it longer than `LIMIT_S`: then it
-counts as not understood. The package carries an English model and no other: Spanish is heard, and misunderstood.
+counts as not understood. The package carries an English model and no other: of a session in another language it is
+only known that somebody spoke.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from agent.stages import Hearing
 from rtc.opus import SAMPLE_RATE, Pcm
 
 RECOGNISER_HZ = 16_000
+LANGUAGE = "en"
 LIMIT_S = 2.0
 CHUNK_FRAMES = 5
 HEADER = struct.Struct("<cII")  # kind, utterance, octets that follow
@@ -48,7 +50,7 @@ class HearsSpeechOnly:
     async def warm_up(self) -> None:
         """There is nothing to load."""
 
-    def listen(self) -> Hearing:
+    def listen(self, language: str) -> Hearing:
         """Begin an utterance."""
         return NoWords()
 
@@ -74,8 +76,10 @@ class SphinxRecogniser:
         for worker in self._workers:
             await worker.start()
 
-    def listen(self) -> Hearing:
+    def listen(self, language: str) -> Hearing:
         """Begin an utterance, with the worker that has the least to do."""
+        if language != LANGUAGE:
+            return NoWords()  # better than words that nobody said
         return SphinxHearing(min(self._workers, key=lambda worker: len(worker.waiting)))
 
     async def close(self) -> None:

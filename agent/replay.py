@@ -23,6 +23,7 @@ from agent.encoding import Resampler
 from agent.errors import SettingsError
 from agent.history import History
 from agent.recording import RATE_HZ
+from agent.session_config import SessionConfig
 from agent.sessions import Session
 from agent.settings import from_environment
 from rtc.codec import OPUS
@@ -91,13 +92,14 @@ async def again(folder: Path, tell: Callable[[dict[str, Any]], None]) -> None:
     pcm = resampler.push(read_track(folder / "caller.wav"))
     settings = from_environment()
     stages = models.build(settings.models, settings.language, settings.activity)
+    session = Session("sess_replay", History(), 0.0, config=SessionConfig(default_language=settings.language[:2]))
     await stages.warm_up()
     began_s = time.monotonic()
 
     def told(event: dict[str, Any]) -> None:
         tell({"at_ms": round(1000 * (time.monotonic() - began_s)), **event})
 
-    conversation = Conversation(Session("sess_replay", History(), 0.0), stages, lambda: OPUS, told)
+    conversation = Conversation(session, stages, lambda: OPUS, told)
     for number, start in enumerate(range(0, len(pcm) - FRAME_SAMPLES + 1, FRAME_SAMPLES), start=1):
         conversation.hear(pcm[start : start + FRAME_SAMPLES])
         conversation.next_frame()

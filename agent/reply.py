@@ -17,7 +17,7 @@ from agent.history import Message
 from agent.playout import Playout, Speech
 from agent.sentences import SentenceSplitter
 from agent.sessions import Session
-from agent.stages import Brain, StageError, Usage
+from agent.stages import Brain, Speaker, StageError, Usage
 from agent.voice import Voice
 from rtc.codec import Codec
 
@@ -97,10 +97,11 @@ class Reply:
         self._send(kind, **self._place(), delta=piece)
 
     async def _speak(self) -> None:
-        codec, playout = self._outlet.codec, self._outlet.playout
+        codec, playout, config = self._outlet.codec, self._outlet.playout, self._session.config
+        speaker = Speaker(config.voice, config.language)
         while (text := await self._sentences.get()) is not None:
             sentence = playout.open_sentence(self.speech, text, codec.silence)
-            sound = self._voice.speak(text, self._session.config.voice, codec.name)
+            sound = self._voice.speak(text, speaker, codec.name)
             try:
                 async for frames in sound:
                     await playout.room()

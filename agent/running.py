@@ -31,6 +31,7 @@ from agent.sessions import Session, SessionStore, StoreFull
 from agent.settings import Settings
 from agent.socket_call import Format, SocketCall
 from agent.socket_server import SocketServer
+from agent.stages import Speaker
 from agent.switch import AnyCall, CallsFull, Switch
 from agent.turn_watch import TurnWatch
 from rtc.errors import PeerError, RemoteProtocolError
@@ -48,7 +49,10 @@ class Agent:
         self.clock = FrameClock()
         self.stages = models.build(settings.models, settings.language, settings.activity)
         self.faults = FaultPlan(settings.faults)
-        self.sessions = SessionStore(settings.session_ttl_s, settings.sessions_max, self._new_history)
+        self._language = settings.language[:2]
+        self.sessions = SessionStore(
+            settings.session_ttl_s, settings.sessions_max, self._new_history, language=self._language
+        )
         self._certificate = RTCCertificate.generateCertificate()
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)  # its memory, for those who can ask it only from afar
@@ -101,7 +105,8 @@ class Agent:
         self._memory = asyncio.ensure_future(self._watch_memory())
         await self.stages.warm_up()
         if self.settings.models.voice == "espeak":
-            await self.stages.prepare(brain.likely_sentences(WARM_REPLIES))
+            sentences = brain.likely_sentences(WARM_REPLIES, self._language)
+            await self.stages.prepare(sentences, Speaker("", self._language))
 
     async def farewell(self) -> None:
         """Take no new calls, tell everybody, and let what is being said be said, for a while."""

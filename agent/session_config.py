@@ -6,6 +6,7 @@ kept as it came and told back; what is unknown is refused.
 """
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,7 @@ TOP_LEVEL = frozenset({
 MODALITIES = (["audio"], ["text"])
 DETECTIONS = ("server_vad", "semantic_vad")
 VOICE_MAX_CHARS = 60
+LANGUAGE = re.compile(r"([a-z]{2})(-[a-zA-Z0-9]{2,8})*")  # a tag of RFC 5646, as far as it matters here
 
 
 class ConfigError(ValueError):
@@ -30,10 +32,15 @@ class ConfigError(ValueError):
 
 @dataclass(slots=True)
 class SessionConfig:
-    """What a session is set to. ``detects_turns`` is off with ``turn_detection: null``: then the client commits."""
+    """What a session is set to. ``detects_turns`` is off with ``turn_detection: null``: then the client commits.
 
+    ``language`` is of two letters: that of the transcription, else that which a voice is named by, else the usual one.
+    """
+
+    default_language: str = "en"
     instructions: str = ""
     voice: str = ""
+    heard_language: str = ""
     speaks: bool = True
     detects_turns: bool = True
     answers: bool = True
@@ -49,14 +56,22 @@ class SessionConfig:
             raise ConfigError("session", f"a session's configuration takes at most {CONFIG_MAX_BYTES} bytes")
         audio = merged.get("audio") or {}
         voice = (audio.get("output") or {}).get("voice", "")
-        detection = (audio.get("input") or {}).get("turn_detection", {})
+        given = audio.get("input") or {}
+        detection, transcription = given.get("turn_detection", {}), given.get("transcription") or {}
         self.told = merged
         self.instructions = merged.get("instructions") or ""
         self.voice = voice if isinstance(voice, str) else ""
+        self.heard_language = transcription.get("language") or ""
         self.speaks = merged.get("output_modalities") != ["text"]
         self.detects_turns = detection is not None
         self.answers = detection is None or detection.get("create_response", True) is not False
         self.interruptible = detection is None or detection.get("interrupt_response", True) is not False
+
+    @property
+    def language(self) -> str:
+        """What is spoken in the session."""
+        named = LANGUAGE.fullmatch(self.heard_language) or LANGUAGE.fullmatch(self.voice)
+        return named[1] if named else self.default_language
 
     def as_json(self, session_id: str) -> dict[str, Any]:
         """The session object of `session.created` and `session.updated`."""
@@ -112,6 +127,10 @@ def _check_audio(audio: object) -> None:
     detection = given.get("turn_detection")
     if detection is not None and _object(detection, "session.audio.input.turn_detection").get("type") not in DETECTIONS:
         raise ConfigError("session.audio.input.turn_detection.type", f"the type is one of {', '.join(DETECTIONS)}")
+    where = "session.audio.input.transcription"
+    language = _object(given.get("transcription"), where).get("language")
+    if language is not None and not (isinstance(language, str) and LANGUAGE.fullmatch(language)):
+        raise ConfigError(f"{where}.language", "a language is a tag as in en, es or es-419")
     voice = _object(_object(audio, "").get("output"), "").get("voice")
     if isinstance(voice, str) and len(voice) > VOICE_MAX_CHARS:
         raise ConfigError("session.audio.output.voice", f"a voice's name has at most {VOICE_MAX_CHARS} characters")

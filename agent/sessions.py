@@ -45,13 +45,14 @@ class Session:
 
 
 class SessionStore:
-    """Sessions in memory, in the order they were last used."""
+    """Sessions in memory, in the order they were last used; ``language`` is theirs until they ask for another."""
 
     def __init__(
         self, ttl_s: float, max_sessions: int, new_history: Callable[[], History],
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.monotonic, language: str = "en",
     ) -> None:  # fmt: skip
         self._ttl_s, self._max, self._new_history, self._clock = ttl_s, max_sessions, new_history, clock
+        self._language = language
         self._sessions: OrderedDict[str, Session] = OrderedDict()
 
     def __len__(self) -> int:
@@ -69,7 +70,9 @@ class SessionStore:
         self._expire()
         if len(self._sessions) >= self._max:
             self._make_room()
-        session = self._sessions[session_id] = Session(session_id, self._new_history(), self._clock())
+        config = SessionConfig(default_language=self._language)
+        session = Session(session_id, self._new_history(), self._clock(), config=config)
+        self._sessions[session_id] = session
         return session
 
     def drop(self, session_id: str) -> None:

@@ -35,6 +35,14 @@ class Usage:
     output_tokens: int
 
 
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """Who is to speak: a voice by its name in the service (empty for the usual one), and a language of two letters."""
+
+    voice: str = ""
+    language: str = ""
+
+
 class Detector(Protocol):
     """Hears where speech begins and ends."""
 
@@ -66,8 +74,8 @@ class Recogniser(Protocol):
     async def warm_up(self) -> None:
         """Get ready before the first call."""
 
-    def listen(self) -> Hearing:
-        """Begin an utterance."""
+    def listen(self, language: str) -> Hearing:
+        """Begin an utterance in the language of these two letters."""
 
     async def close(self) -> None:
         """End everything it started."""
@@ -89,7 +97,7 @@ class Brain(Protocol):
 class Synthesiser(Protocol):
     """Text to speech."""
 
-    def speak(self, text: str, voice: str) -> AsyncGenerator[Pcm]:
+    def speak(self, text: str, speaker: Speaker) -> AsyncGenerator[Pcm]:
         """The sound in pieces as they come to be. Raises `StageError`."""
 
     async def close(self) -> None:

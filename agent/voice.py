@@ -10,12 +10,12 @@ from collections.abc import AsyncGenerator
 from weakref import WeakValueDictionary
 
 from agent.encoding import encoder_for
-from agent.stages import Synthesiser
+from agent.stages import Speaker, Synthesiser
 
 KEPT_FRAMES = 200_000  # about an hour of speech, some 20 MB
 TEXT_MAX_CHARS = 2000
 Frames = tuple[bytes, ...]
-Key = tuple[str, str, str]
+Key = tuple[str, Speaker, str]
 
 
 class Voice:
@@ -27,9 +27,9 @@ class Voice:
         self._kept = 0
         self._making: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
 
-    async def speak(self, text: str, voice: str, codec: str) -> AsyncGenerator[Frames]:
+    async def speak(self, text: str, speaker: Speaker, codec: str) -> AsyncGenerator[Frames]:
         """The frames of ``text`` in pieces. Raises `StageError`."""
-        key = (text[:TEXT_MAX_CHARS], voice, codec)
+        key = (text[:TEXT_MAX_CHARS], speaker, codec)
         if key in self._cache:
             yield self._known(key)
             return
@@ -53,9 +53,9 @@ class Voice:
         return self._cache[key]
 
     async def _make(self, key: Key) -> AsyncGenerator[Frames]:
-        text, voice, codec = key
+        text, speaker, codec = key
         encoder = encoder_for(codec)
-        pieces = self._synthesiser.speak(text, voice)
+        pieces = self._synthesiser.speak(text, speaker)
         try:
             async for pcm in pieces:
                 frames = await asyncio.to_thread(encoder.push, pcm)

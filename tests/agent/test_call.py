@@ -104,6 +104,18 @@ async def test_who_has_the_api_key_ends_any_call(agent: RunningAgent) -> None:
         await until(lambda: phone.end.peer.state == "closed")
 
 
+async def test_an_agent_set_to_spanish_speaks_it_to_everybody_who_asks_for_nothing_else() -> None:
+    with running_agent(LANGUAGE="es-419") as spanish:
+        async with calling(spanish) as phone:
+            phone.ask("Mi palabra clave es morsa")
+            assert await phone.answered() == "Esta es la respuesta número 1. Recordaré morsa."
+            phone.say("pedido")
+            assert "Le he oído" in await phone.answered(2)
+            assert not phone.events("conversation.item.input_audio_transcription.completed"), "no English words"
+            phone.send({"type": "session.update", "session": {"audio": {"output": {"voice": "en-us"}}}})
+            await converse(phone, "Who are you?", "I am the drill agent")
+
+
 async def test_so_many_calls_from_one_address_and_no_more() -> None:
     with running_agent(RECOGNISER="none", CONNECTIONS_PER_ADDRESS="1") as small:
         async with calling(small) as phone, calling(small, phone.session_id):  # in the place of the first

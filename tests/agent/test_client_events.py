@@ -122,9 +122,17 @@ async def test_with_turn_detection_off_the_client_commits_what_it_sent() -> None
         assert (await it.answer())["status"] == "completed"
 
 
-async def test_spanish_is_spoken_to_who_asks_for_the_voice() -> None:
+@pytest.mark.parametrize(
+    "audio",
+    [
+        {"output": {"voice": "es-419"}},
+        {"input": {"transcription": {"language": "es"}}},
+        {"input": {"transcription": {"model": "any", "language": "es-MX"}}, "output": {"voice": "marin"}},
+    ],
+)
+async def test_spanish_is_spoken_to_who_asks_for_it(audio: dict) -> None:
     async with desk() as it:
-        it.take("session.update", session={"audio": {"output": {"voice": "es"}}})
+        it.take("session.update", session={"audio": audio})
         it.write("Mi palabra clave es morsa")
         assert (await it.answer())["output"][0]["content"][0]["transcript"].endswith("Recordaré morsa.")
 
@@ -152,6 +160,8 @@ MISTAKES = [
     ("session.update", {"session": {"audio": {"input": {"turn_detection": {"type": "ear"}}}}}, "invalid_value",
      "session.audio.input.turn_detection.type"),
     ("session.update", {"session": {"instructions": "x" * 40_000}}, "invalid_value", "session"),
+    ("session.update", {"session": {"audio": {"input": {"transcription": {"language": "Spanish!"}}}}},
+     "invalid_value", "session.audio.input.transcription.language"),
     ("dance", {}, "unknown_event", "type"),
 ]  # fmt: skip
 

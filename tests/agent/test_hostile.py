@@ -20,6 +20,7 @@ from agent.conversation import Conversation, Stages
 from agent.history import History
 from agent.recogniser import HearsSpeechOnly
 from agent.sessions import Session
+from agent.stages import Speaker
 from agent.voice import Voice
 from rtc.codec import OPUS
 from rtc.frame_clock import FrameClock
@@ -65,7 +66,7 @@ def odd_event(rng: random.Random) -> str:
 class Silent:
     """A synthesiser with nothing to say."""
 
-    async def speak(self, text: str, voice: str):
+    async def speak(self, text: str, speaker: Speaker):
         for _ in ():
             yield Pcm(0)
 

@@ -29,7 +29,7 @@ def spoken(text: str, folder: Path) -> Pcm:
 
 
 async def recognised(recogniser: SphinxRecogniser, pcm: Pcm) -> str | None:
-    hearing = recogniser.listen()
+    hearing = recogniser.listen("en")
     for start in range(0, len(pcm) - FRAME_SAMPLES, FRAME_SAMPLES):
         hearing.feed(pcm[start : start + FRAME_SAMPLES])
     try:
@@ -45,7 +45,7 @@ async def test_words_are_recognised_also_after_one_was_dropped_and_the_process_d
     await recogniser.warm_up()
     try:
         assert "what was my code word" in (await recognised(recogniser, pcm) or "")
-        dropped = recogniser.listen()
+        dropped = recogniser.listen("en")
         dropped.feed(pcm[: 48000 // 50])
         dropped.abandon()
         first, second = await asyncio.gather(recognised(recogniser, pcm), recognised(recogniser, pcm))
@@ -53,7 +53,7 @@ async def test_words_are_recognised_also_after_one_was_dropped_and_the_process_d
         assert "code word" in f"{second}"
         process = recogniser._workers[0]._process
         assert process is not None
-        lost = asyncio.ensure_future(recogniser.listen().finish())
+        lost = asyncio.ensure_future(recogniser.listen("en").finish())
         await asyncio.sleep(0)
         os.kill(process.pid, signal.SIGKILL)
         assert await lost is None, "a turn that nobody understood"
@@ -74,7 +74,7 @@ def test_without_its_package_only_speech_is_heard(monkeypatch: pytest.MonkeyPatc
 
 
 async def test_without_words_it_is_known_that_somebody_spoke(tmp_path: Path) -> None:
-    hearing = HearsSpeechOnly().listen()
+    hearing = HearsSpeechOnly().listen("en")
     assert await hearing.finish() is None
 
 

@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from agent.decoding import decoder_for
 from agent.encoding import encoder_for
 from agent.espeak import Espeak
-from agent.stages import StageError
+from agent.stages import Speaker, StageError
 from agent.voice import Voice
 from rtc import g711
 from rtc.codec import OPUS, PCMA, PCMU, Codec
 from rtc.opus import FRAME_SAMPLES, Pcm, level_dbov
+
+ENGLISH = Speaker("en-us", "en")
 
 
 def tone(samples: int) -> Pcm:
@@ -26,12 +28,12 @@ class Slow:
     """A synthesiser that counts, gives two pieces, and waits for `go` between them."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, str]] = []
+        self.asked: list[tuple[str, Speaker]] = []
         self.go = asyncio.Event()
         self.fails = False
 
-    async def speak(self, text: str, voice: str) -> AsyncGenerator[Pcm]:
-        self.asked.append((text, voice))
+    async def speak(self, text: str, speaker: Speaker) -> AsyncGenerator[Pcm]:
+        self.asked.append((text, speaker))
         yield tone(FRAME_SAMPLES * 3 + 100)
         await self.go.wait()
         if self.fails:
@@ -43,7 +45,7 @@ class Slow:
 
 
 async def spoken(voice: Voice, text: str, codec: str = "opus") -> int:
-    return sum([len(frames) async for frames in voice.speak(text, "en-us", codec)])
+    return sum([len(frames) async for frames in voice.speak(text, ENGLISH, codec)])
 
 
 async def test_a_text_is_made_once_for_all_who_want_it() -> None:
@@ -55,12 +57,12 @@ async def test_a_text_is_made_once_for_all_who_want_it() -> None:
     assert await asyncio.gather(*both) == [6, 6]
     assert await spoken(voice, "hello") == 6
     assert await spoken(voice, "hello", "PCMU") == 6
-    assert maker.asked == [("hello", "en-us")] * 2, "once for each codec"
+    assert maker.asked == [("hello", ENGLISH)] * 2, "once for each codec"
 
 
 async def test_its_first_sound_is_given_before_its_last_is_made() -> None:
     maker = Slow()
-    stream = Voice(maker).speak("hello", "en-us", "opus")
+    stream = Voice(maker).speak("hello", ENGLISH, "opus")
     assert len(await anext(stream)) == 3
     maker.go.set()
     assert sum([len(frames) async for frames in stream]) == 3
@@ -74,15 +76,30 @@ async def test_half_a_text_is_not_kept() -> None:
         await spoken(voice, "hello")
     maker.fails = False
     assert await spoken(voice, "hello") == 6
-    stream = voice.speak("other", "en-us", "opus")
+    stream = voice.speak("other", ENGLISH, "opus")
     await anext(stream)
     await stream.aclose()
     assert await spoken(voice, "other") == 6
 
 
+@pytest.mark.parametrize(
+    ("default", "speaker", "spoken_by"),
+    [
+        ("en-gb", Speaker(), "en-gb"),
+        ("en-gb", Speaker("marin", "en"), "en-gb"),
+        ("en-us", Speaker("marin", "es"), "es"),
+        ("es-419", Speaker("", "es"), "es-419"),
+        ("es-419", Speaker("en-us", "es"), "en-us"),
+        ("es", Speaker("", "fr"), "es"),
+    ],
+)
+def test_who_speaks(default: str, speaker: Speaker, spoken_by: str) -> None:
+    assert Espeak(default).voice_of(speaker) == spoken_by
+
+
 @pytest.mark.parametrize("name", ["en-us", "es", "marin"])
 async def test_the_built_in_voice_speaks_and_does_not_begin_with_silence(name: str) -> None:
-    pieces = [pcm async for pcm in Espeak().speak("¿Qué tal? Hello.", name)]
+    pieces = [pcm async for pcm in Espeak().speak("¿Qué tal? Hello.", Speaker(name))]
     assert len(pieces) == 1
     assert len(pieces[0]) > 48000 / 2
     assert max(level_dbov(pieces[0][at : at + 960]) for at in (0, 960, 1920)) > -45
