@@ -6,14 +6,17 @@ events go both ways as JSON on the data channel. All else is the conversation's 
 
 import json
 import secrets
+import time
 from collections.abc import Callable
 
 from aiortc import RTCCertificate
 
+from agent import events
 from agent.conversation import Conversation, Stages
 from agent.decoding import FrameDecoder, decoder_for
 from agent.events import Event
 from agent.faults import NO_FAULTS, CallFaults
+from agent.rate import Bucket
 from agent.recording import Recording
 from agent.sessions import Session
 from rtc import codec
@@ -25,6 +28,8 @@ from rtc.peer import Handlers, Peer, PeerConfig
 from rtc.rtp import RtpPacket
 
 STREAM_GAP_NS = 1_500_000_000
+EVENTS_PER_S = 200  # of one call's data channel; twice as many at once
+TELL_EVERY_S = 1.0
 
 
 class LiveCall:
@@ -40,10 +45,11 @@ class LiveCall:
         self._on_change = on_change
         self._decoder: FrameDecoder | None = None
         self._last_packet_ns = 0
+        self._events, self._told_s = Bucket(EVENTS_PER_S, 2 * EVENTS_PER_S, time.monotonic()), 0.0
         self.recording: Recording | None = None
         self.conversation = Conversation(session, stages, lambda: self.peer.codec, self.tell, faults)
         handlers = Handlers(
-            on_state=self._on_state, on_packet=self._on_packet, on_message=self.conversation.take,
+            on_state=self._on_state, on_packet=self._on_packet, on_message=self._on_message,
             on_frame=self._on_frame, on_channel=self.conversation.begin,
         )  # fmt: skip
         ice = IceConfig(addresses=(host,) if host not in ("0.0.0.0", "::") else ())  # noqa: S104
@@ -60,6 +66,15 @@ class LiveCall:
         if state in ("failed", "closed"):
             self.conversation.hang_up()
         self._on_change(self)
+
+    def _on_message(self, text: str) -> None:
+        now_s = time.monotonic()
+        if self._events.take(1, now_s):
+            self.conversation.take(text)
+        elif now_s - self._told_s > TELL_EVERY_S:  # what is too much is not read, nor answered one by one
+            self._told_s = now_s
+            told = f"at most {EVENTS_PER_S} events a second; the others were dropped"
+            self.tell(events.error("rate_limit_error", "rate_limit_exceeded", told))
 
     def _on_packet(self, packet: RtpPacket) -> None:
         if packet.arrived_ns - self._last_packet_ns > STREAM_GAP_NS:

@@ -36,9 +36,9 @@ PARTS = {"user": ("input_text",), "system": ("input_text",), "assistant": ("outp
 class BadEvent(Exception):  # noqa: N818  an answer, not a fault
     """A client's event that cannot be used."""
 
-    def __init__(self, code: str, message: str, param: str | None = None) -> None:
+    def __init__(self, code: str, message: str, param: str | None = None, kind: str = "invalid_request_error") -> None:
         super().__init__(message)
-        self.code, self.param = code, param
+        self.kind, self.code, self.param = kind, code, param
 
 
 def read(text: str) -> Event:
@@ -171,6 +171,8 @@ def _append_audio(conversation: "Conversation", asked: Event) -> None:
     except (binascii.Error, ValueError):
         raise BadEvent("invalid_value", "audio is 16-bit PCM at 24 kHz, in base64", "audio") from None
     samples = np.frombuffer(octets[: len(octets) // 2 * 2], "<i2").astype(np.int16)
+    if not conversation.may_append(1000 * len(samples) / EVENT_AUDIO_HZ):
+        raise BadEvent("rate_limit_exceeded", "more sound than twice the time that passes", "audio", "rate_limit_error")
     resampler = Resampler(EVENT_AUDIO_HZ, SAMPLE_RATE)
     pcm = np.concatenate([resampler.push(samples), resampler.flush()])
     for start in range(0, len(pcm) - FRAME_SAMPLES + 1, FRAME_SAMPLES):

@@ -14,6 +14,7 @@ clock is silence.
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 
@@ -24,6 +25,7 @@ from agent.events import Event, new_id
 from agent.faults import NO_FAULTS, CallFaults
 from agent.history import Message
 from agent.playout import FRAME_MS, Playout, Speech
+from agent.rate import Bucket
 from agent.reply import Outlet, Reply
 from agent.sessions import Session
 from agent.stages import Brain, Detector, Hearing, Recogniser, Speaker, StageError
@@ -34,6 +36,7 @@ from rtc.opus import Pcm
 PRE_ROLL_FRAMES = 15  # what is recognised begins 300 ms before the onset was noticed
 SPEECHES_KEPT = 8
 UTTERANCE_MAX_FRAMES = 3000
+APPENDED_AHEAD_MS = 60_000  # sound by events: a file at once, and then twice as much as time passes
 
 log = logging.getLogger("agent.conversation")
 
@@ -77,6 +80,7 @@ class Conversation:
         self._pre_roll: deque[Pcm] = deque(maxlen=PRE_ROLL_FRAMES)
         self._uncommitted: deque[Pcm] = deque(maxlen=UTTERANCE_MAX_FRAMES)
         self._hearing: Hearing | None = None
+        self._appended = Bucket(2000, APPENDED_AHEAD_MS, time.monotonic())
         self._heard_frames = 0
         self._spoken_frames = 0
         self._item_id = ""
@@ -136,6 +140,10 @@ class Conversation:
             self._pre_roll.append(pcm)
         if edge == "stopped" or (self._hearing is not None and self._spoken_frames >= UTTERANCE_MAX_FRAMES):
             self._on_pause()
+
+    def may_append(self, ms: float) -> bool:
+        """Whether so much sound by events is not too much."""
+        return self._appended.take(ms, time.monotonic())
 
     def gap(self) -> None:
         """The stream broke off: half a sentence before an outage is no turn."""
@@ -276,7 +284,7 @@ class Conversation:
             cause = asked.get("event_id") if isinstance(asked.get("event_id"), str) else None
             client_events.handle(self, asked)
         except BadEvent as bad:
-            self._send(events.error("invalid_request_error", bad.code, str(bad), param=bad.param, cause=cause))
+            self._send(events.error(bad.kind, bad.code, str(bad), param=bad.param, cause=cause))
 
     def _on_speech_start(self, speech: Speech) -> None:
         self.tell("output_audio_buffer.started", response_id=speech.response_id)

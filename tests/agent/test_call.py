@@ -7,6 +7,7 @@ import httpx
 import numpy as np
 import pytest
 
+from agent.call import EVENTS_PER_S
 from rtc import codec, g711
 from rtc.opus import level_dbov
 from tests.agent.phone import Phone, calling
@@ -132,6 +133,19 @@ async def test_nonsense_events_get_errors_and_the_call_goes_on(agent: RunningAge
         assert {error["type"] for error in phone.errors()} == {"invalid_request_error"}
         phone.send({"type": "session.update", "session": {}})
         await until(lambda: phone.events("session.updated"))
+
+
+async def test_a_flood_of_events_is_dropped_and_told_and_the_call_goes_on(agent: RunningAgent) -> None:
+    async with calling(agent) as phone:
+        for _ in range(10 * EVENTS_PER_S):
+            phone.send({"type": "conversation.item.retrieve", "item_id": "none"})
+        await until(lambda: any(error["type"] == "rate_limit_error" for error in phone.errors()), 20)
+        while not phone.events("session.updated"):
+            phone.send({"type": "session.update", "session": {}})
+            await asyncio.sleep(0.1)
+        assert len(phone.errors()) < 10 * EVENTS_PER_S, "not every one was answered"
+        phone.ask("Who are you?")
+        assert "drill agent" in await phone.answered()
 
 
 @pytest.mark.parametrize("law", [codec.PCMU, codec.PCMA], ids=lambda law: law.name)

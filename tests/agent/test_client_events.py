@@ -106,6 +106,15 @@ async def test_a_cleared_answer_is_cut_in_the_history_and_can_be_cut_further() -
         assert len(it.session.history.find(item_id).text) < len(heard)
 
 
+async def test_more_sound_by_events_than_time_passes_is_refused() -> None:
+    async with desk() as it:
+        it.take("session.update", session={"audio": {"input": {"turn_detection": None}}})
+        second = base64.b64encode(bytes(48_000)[:47_000]).decode()
+        told = [it.take("input_audio_buffer.append", audio=second) for _ in range(80)]
+        assert told[:60] == [[]] * 60, "a minute at once"
+        assert told[-1][0]["error"]["type"] == "rate_limit_error"
+
+
 async def test_with_turn_detection_off_the_client_commits_what_it_sent() -> None:
     async with desk() as it:
         it.take("session.update", session={"audio": {"input": {"turn_detection": None}}})
