@@ -13,7 +13,7 @@ from measures.host import SelfCheck
 from measures.sample import LossSide, Sample
 from probes.carrier import Carrier, Reply
 from probes.errors import BadInput
-from probes.loss import LossCount, is_stateful, loss_sides, with_receipts
+from probes.loss import LossCount, is_stateful, loss_sides
 from probes.pattern import due_times_ns
 
 # A slot skipped is a slot in which the network was not looked at; two are chance, more than 1 % would bend p99.
@@ -126,7 +126,7 @@ def report(
     replies = [reply for reply in train.replies if reply.seq in known]
     pairs = [(reply.seq, reply.seq if reply.their_seq is None else reply.their_seq) for reply in replies]
     receipts = [(reply.seq, reply.receipts) for reply in replies if reply.receipts is not None]
-    sides = with_receipts(loss_sides(numbers, pairs, no_samples=frozenset(train.extra)), receipts)
+    sides = loss_sides(numbers, pairs, receipts, frozenset(train.extra))
     samples = _samples(train, replies, sides.sides, stream, carrier.size_bytes)
     errors_ns = [sent.sent_ns - sent.due_ns for sent in train.sent.values()]
     return Sampling(

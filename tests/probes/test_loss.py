@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.loss import LossCount, LossSides, loss_sides, with_receipts
+from probes.loss import LossCount, by_receipts, loss_sides
+from probes.reflector import Session
 
 FATES = ("kept", "up", "down")
 
@@ -50,21 +51,55 @@ def test_reordering_on_the_way_up_does_not_make_losses() -> None:
     assert told.count.total == 0
 
 
+def test_a_lost_packet_that_overtook_is_not_called_lost_on_the_way_up() -> None:
+    # 11 overtook 10 on the way up, and its reply was lost as that of 9: nobody saw it overtake.
+    told = loss_sides([0, 8, 9, 10, 11, 12], [(0, 0), (8, 1), (10, 4), (12, 5)])
+    assert told.sides == {9: "unknown", 11: "unknown"}
+    assert told.count == LossCount(unknown=2)
+    told = loss_sides([0, 8, 9, 10, 11], [(0, 0), (8, 1), (10, 2), (11, 4)])  # 9 was late
+    assert told.sides == {9: "unknown"}
+
+
+def test_a_far_loss_is_not_doubted_for_a_duplicate() -> None:
+    sent = [0, *range(2, 100)]
+    replies = [(0, 0), *((n, n - 1 - (n > 5) + (n > 90)) for n in sent[1:] if n != 5)]  # one number more behind 90
+    assert loss_sides(sent, replies).sides == {5: "up"}
+
+
 @given(st.lists(st.sampled_from(FATES), max_size=60))
 def test_receipts_settle_every_packet(fates: list[str]) -> None:
     sent, replies = _run(fates)
     came = {0, *(seq for seq, fate in enumerate(fates, start=2) if fate != "up"), len(fates) + 2}
     receipts = [(seq, sum(1 << back for back in range(64) if seq - back in came)) for seq, _ in replies]
-    told = with_receipts(loss_sides(sent, replies), receipts)
+    told = loss_sides(sent, replies, receipts)
     assert [told.sides.get(seq, "kept") for seq in range(2, len(fates) + 2)] == fates
     assert (told.count.up, told.count.down, told.count.unknown) == (fates.count("up"), fates.count("down"), 0)
 
 
+@given(st.lists(st.tuples(st.sampled_from(FATES), st.integers(0, 8)), max_size=60))
+def test_receipts_settle_every_packet_in_whatever_order_they_came(packets: list[tuple[str, int]]) -> None:
+    """Packets are late by up to eight places, at our own reflector's counter."""
+    session, replies, receipts = Session(), [], []
+    fates = {0: "kept", **{seq: fate for seq, (fate, _) in enumerate(packets, start=2)}}
+    late = {seq: by for seq, (_, by) in enumerate(packets, start=2)}
+    end = len(packets) + 11
+    for seq in sorted([*fates, end], key=lambda seq: (seq + late.get(seq, 0), seq)):
+        if fates.get(seq) == "up":
+            continue
+        number, bits = session.note(seq)
+        if fates.get(seq) != "down":
+            replies.append((seq, number))
+            receipts.append((seq, bits))
+    told = loss_sides([*fates, end], replies, receipts)
+    assert [told.sides.get(seq, "kept") for seq in fates] == list(fates.values())
+    assert told.count.unknown == 0
+
+
 def test_a_packet_that_arrived_late_there_was_not_lost_on_the_way_up() -> None:
-    told = LossSides({5: "unknown"}, LossCount(unknown=1))
-    assert with_receipts(told, [(6, 0b01), (7, 0b101)]).sides == {5: "down"}
-    assert with_receipts(told, [(7, 0b101), (6, 0b01)]).sides == {5: "down"}
-    assert with_receipts(told, [(80, 1)]).sides == {5: "unknown"}
+    assert by_receipts([5], [(6, 0b01), (7, 0b101)]) == {5: "down"}
+    assert by_receipts([5], [(7, 0b101), (6, 0b01)]) == {5: "down"}
+    assert by_receipts([5], [(80, 1)]) == {5: "unknown"}
+    assert by_receipts([5], [(69, 1), (68, 1)]) == {5: "up"}
 
 
 def test_the_totals_settle_what_the_receipts_of_a_long_gap_leave_open() -> None:
@@ -72,6 +107,17 @@ def test_the_totals_settle_what_the_receipts_of_a_long_gap_leave_open() -> None:
     sent, replies = _run(fates)
     came = {0, *range(72, 77), 77}
     receipts = [(seq, sum(1 << back for back in range(64) if seq - back in came)) for seq, _ in replies]
-    told = with_receipts(loss_sides(sent, replies), receipts)
+    told = loss_sides(sent, replies, receipts)
     assert [told.sides[seq] for seq in range(2, 77)] == fates
     assert (told.count.up, told.count.down, told.count.unknown) == (70, 5, 0)
+
+
+def test_a_long_mixed_gap_has_exact_totals_though_packets_stay_open() -> None:
+    fates = ["up", "down"] + ["up"] * 70
+    sent, replies = _run(fates)
+    came = {0, 3, 74}
+    receipts = [(seq, sum(1 << back for back in range(64) if seq - back in came)) for seq, _ in replies]
+    told = loss_sides(sent, replies, receipts)
+    assert told.count == LossCount(up=71, down=1)
+    assert {told.sides[seq] for seq in range(2, 11)} == {"unknown"}
+    assert {told.sides[seq] for seq in range(11, 74)} == {"up"}
