@@ -17,6 +17,7 @@ Transport = Literal["udp", "tcp", "tls"]
 PORT = 3478
 TLS_PORT = 5349
 STAMP_PORT = 862
+IRTT_PORT = 2112
 
 _FORM = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?P<host>\[[^\]]*\]|[^:?/\[\]]*)(?::(?P<port>[^?]*))?(?:\?(?P<query>.*))?"
@@ -126,10 +127,28 @@ class StampTarget:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class IrttTarget:
+    """A server of irtt's own: ``irtt://host[:port]``, port 2112 unless told."""
+
+    host: str
+    port: int
+    text: str
+
+
 def parse_stamp_target(text: str) -> StampTarget:
     """Read a sampler's target. Raises `BadInput` with one line."""
+    return StampTarget(*_far_end(text, "stamp", STAMP_PORT, "calldrill reflect"), text)
+
+
+def parse_irtt_target(text: str) -> IrttTarget:
+    """Read a sampler's target. Raises `BadInput` with one line."""
+    return IrttTarget(*_far_end(text, "irtt", IRTT_PORT, "irtt server"), text)
+
+
+def _far_end(text: str, scheme: str, port: int, program: str) -> tuple[str, int]:
     _refuse_secrets(text)
-    match = re.fullmatch(r"stamp://(?P<host>\[[^\]]*\]|[^:/?\[\]]*)(?::(?P<port>.*))?", text)
+    match = re.fullmatch(scheme + r"://(?P<host>\[[^\]]*\]|[^:/?\[\]]*)(?::(?P<port>.*))?", text)
     if match is None or not text.isprintable():
-        raise BadInput(f"{text!r}: write stamp://host:port (the far end is `calldrill reflect`)")
-    return StampTarget(_host(text, match["host"]), _port(text, match["port"], STAMP_PORT), text)
+        raise BadInput(f"{text!r}: write {scheme}://host:port (the far end is `{program}`)")
+    return _host(text, match["host"]), _port(text, match["port"], port)

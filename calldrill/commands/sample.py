@@ -32,7 +32,8 @@ EXITS = {
 
 def sample(
     targets: Annotated[
-        list[str], typer.Argument(metavar="TARGET…", help="stamp://host:port, stun:host, turn:host, turns:host.")
+        list[str],
+        typer.Argument(metavar="TARGET…", help="stamp://host:port, irtt://host, stun:host, turn:host, turns:host."),
     ],
     interval_ms: Annotated[float, typer.Option("--interval", help="Time between packets, in ms.")] = 20.0,
     duration_s: Annotated[float, typer.Option("--duration", help="Length of the train, in seconds.")] = 10.0,
@@ -62,7 +63,7 @@ def sample(
         Path | None, typer.Option(help="PEM file of the CAs to trust, for turns:.", dir_okay=False)
     ] = None,
     key_file: Annotated[
-        Path | None, typer.Option(help="File with the key of authenticated STAMP (else: CALLDRILL_STAMP_KEY).")
+        Path | None, typer.Option(help="File with the key of STAMP or irtt (else: CALLDRILL_STAMP_KEY).")
     ] = None,
     json_out: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Draw each target's round trips as SVG.")] = None,
