@@ -4,6 +4,8 @@ CI feeds each a few hundred; ``CALLDRILL_FUZZ=10000`` feeds each ten thousand.
 """
 
 import contextlib
+import hmac
+import json
 import os
 import struct
 
@@ -13,8 +15,12 @@ from hypothesis import strategies as st
 from probes import attributes as a
 from probes.errors import BadInput, MalformedMessage
 from probes.framing import ChannelData, StreamFramer
+from probes.ice_servers import read_ice_servers, servers_of, urls_of
 from probes.icmp_errors import _read
+from probes.irtt import MAGIC, Flags, Params, read_echo, read_opened
+from probes.lint import lint
 from probes.nat_socket import NatSocket
+from probes.rtp_streams import Captured, read_capture
 from probes.stamp import ReflectorPacket, SenderPacket
 from probes.stamp_tlv import walk
 from probes.stun import Class, Message, Method, long_term_key
@@ -107,6 +113,45 @@ def test_everything_else_that_reads_packets(data: bytes) -> None:
             parser(data)
     assert sum(len(tlv.encode()) for tlv in walk(data)) <= len(data)
     NatSocket().datagram_received(data, ("192.0.2.1", 1))
+
+
+_TOKEN = bytes(range(8))
+_PARAMS = st.builds(
+    Params, st.integers(0, 2**62), st.integers(0, 2**62), st.integers(0, 65_000), st.integers(0, 255)
+).map(lambda params: params.encode())
+_IRTT_BODY = st.one_of(st.binary(max_size=60), _PARAMS, st.tuples(_PARAMS, st.binary(max_size=9)).map(b"".join))
+_LEAF = st.none() | st.booleans() | st.integers() | st.sampled_from(["turn:a.example", "stun:[::1]:1", "x"]) | st.text()
+_KEYS = st.sampled_from(["iceServers", "urls", "url", "username", "credential", "credentialType", "other"])
+_JSON = st.recursive(_LEAF, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=5))
+
+
+@fuzz
+@given(st.sampled_from([None, KEY]), st.integers(0, 255), st.booleans(), _IRTT_BODY, st.integers(0, 9))
+def test_irtt(key: bytes | None, flags: int, whole: bool, body: bytes, cut: int) -> None:
+    """Bodies of every kind behind a good head, so that what is deeper in is reached; some cut short."""
+    body = _TOKEN + body
+    head = MAGIC + bytes([flags])
+    signature = hmac.digest(KEY, head + bytes(16) + body, "md5") if flags & Flags.SIGNED else b""
+    data = head + signature + body
+    for reader in (read_opened, lambda data, key: read_echo(data, _TOKEN, key)):
+        with contextlib.suppress(MalformedMessage):
+            reader(data if whole else data[: len(data) - cut], key)
+
+
+@fuzz
+@given(st.text(max_size=60) | _JSON.map(json.dumps))
+def test_ice_servers(text: str) -> None:
+    with contextlib.suppress(BadInput):
+        entries = read_ice_servers(text)
+        urls = urls_of(entries)
+        servers_of(urls)
+        lint(entries, urls, 0.0, 3600.0)
+
+
+@fuzz
+@given(st.lists(st.tuples(st.integers(0, 2**62), _BYTES | st.binary(max_size=200), st.integers(0, 2)), max_size=20))
+def test_captures(packets: list) -> None:
+    read_capture(Captured(at, ("a", 1), ("b", port), b"\x80" * (port == 2) + data, 0) for at, data, port in packets)
 
 
 @fuzz

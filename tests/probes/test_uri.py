@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes.errors import BadInput
-from probes.uri import parse_stamp_target, parse_uri
+from probes.uri import parse_irtt_target, parse_stamp_target, parse_uri
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_password_in_a_uri_is_not_repeated(text: str) -> None:
 
 @given(st.text(max_size=40) | st.builds("turn:{}".format, st.text(max_size=40)))
 def test_text_from_nowhere_gives_one_error(text: str) -> None:
-    for parse in (parse_uri, parse_stamp_target):
+    for parse in (parse_uri, parse_stamp_target, parse_irtt_target):
         told = ""
         try:
             parse(text)
@@ -77,3 +77,9 @@ def test_stamp_targets() -> None:
     for bad in ("stun:a", "stamp:a", "stamp://a/b", "stamp://"):
         with pytest.raises(BadInput):
             parse_stamp_target(bad)
+
+
+def test_irtt_targets() -> None:
+    assert (parse_irtt_target("irtt://a.example").port, parse_irtt_target("irtt://[::1]:99").port) == (2112, 99)
+    with pytest.raises(BadInput, match="irtt server"):
+        parse_irtt_target("irtt:a.example")
