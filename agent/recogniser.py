@@ -22,6 +22,7 @@ from rtc.opus import SAMPLE_RATE, Pcm
 RECOGNISER_HZ = 16_000
 LANGUAGE = "en"
 LIMIT_S = 2.0
+LOAD_LIMIT_S = 10.0
 CHUNK_FRAMES = 5
 HEADER = struct.Struct("<cII")  # kind, utterance, octets that follow
 SOUND, END, DROP = b"s", b"e", b"d"
@@ -72,9 +73,10 @@ class SphinxRecogniser:
         return importlib.util.find_spec("pocketsphinx") is not None
 
     async def warm_up(self) -> None:
-        """Have the models loaded."""
-        for worker in self._workers:
-            await worker.start()
+        """Have the models loaded, all at once; one that is not in time will be when it is."""
+        await asyncio.gather(*(worker.start() for worker in self._workers))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*(worker.ready.wait() for worker in self._workers)), LOAD_LIMIT_S)
 
     def listen(self, language: str) -> Hearing:
         """Begin an utterance, with the worker that has the least to do."""
@@ -93,6 +95,7 @@ class Worker:
 
     def __init__(self) -> None:
         self.waiting: dict[int, asyncio.Future[str]] = {}
+        self.ready = asyncio.Event()  # its model is loaded
         self._numbers = itertools.count(1)
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -112,7 +115,8 @@ class Worker:
         """The number of a new utterance."""
         number = next(self._numbers)
         self.waiting[number] = asyncio.get_running_loop().create_future()
-        if self._process is None or self._process.returncode is not None:
+        gone, starting = self._process is None or self._process.returncode is not None, self._starting
+        if gone and (starting is None or starting.done()):
             self._starting = asyncio.ensure_future(self.start())
         return number
 
@@ -126,10 +130,14 @@ class Worker:
         assert process.stdout is not None
         while line := await process.stdout.readline():
             told = json.loads(line)
+            if "ready" in told:
+                self.ready.set()
+                continue
             waiting = self.waiting.pop(told["utterance"], None)
             if waiting is not None and not waiting.done():
                 waiting.set_result(told["text"])
         log.warning("a recogniser's process ended")
+        self.ready.clear()
         for waiting in self.waiting.values():
             waiting.cancel()
         self.waiting.clear()

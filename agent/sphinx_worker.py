@@ -1,8 +1,8 @@
 """The recogniser's process: ``python -m agent.sphinx_worker``. It reads sound on stdin and writes words on stdout.
 
 Messages in: kind (``s`` sound, ``e`` end, ``d`` drop), utterance, length, and 16-bit mono sound at 16 kHz. Lines out:
-``{"utterance": 7, "text": "hello"}``. One utterance is decoded while it comes; others wait in memory for their turn.
-It ends with its stdin, that is, with the agent.
+``{"utterance": 7, "text": "hello"}``, and first of all ``{"ready": true}``. One utterance is decoded while it comes;
+others wait in memory for their turn. It ends with its stdin, that is, with the agent.
 """
 
 import contextlib
@@ -61,8 +61,7 @@ class Desk:
         self._current = None
         self._ended.discard(number)
         found = self._decoder.hyp()
-        sys.stdout.write(json.dumps({"utterance": number, "text": found.hypstr if found else ""}) + "\n")
-        sys.stdout.flush()
+        _write({"utterance": number, "text": found.hypstr if found else ""})
 
     def _drop(self, number: int) -> None:
         self._waiting.pop(number, None)
@@ -72,11 +71,17 @@ class Desk:
             self._current = None
 
 
+def _write(told: dict[str, object]) -> None:
+    sys.stdout.write(json.dumps(told) + "\n")
+    sys.stdout.flush()
+
+
 def main() -> None:
     """Read until nobody writes any more."""
     with contextlib.suppress(OSError):
         os.nice(5)  # calls go first
     desk, stdin = Desk(), sys.stdin.buffer
+    _write({"ready": True})
     while header := stdin.read(HEADER.size):
         kind, number, size = HEADER.unpack(header)
         desk.take(kind, number, stdin.read(size) if size else b"")
