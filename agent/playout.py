@@ -13,21 +13,24 @@ from dataclasses import dataclass, field
 FRAME_MS = 20
 PAUSE_FRAMES = 8  # between two sentences
 AHEAD_MAX_FRAMES = 3000  # a minute: whoever makes more waits
+FRAMES_PER_CHARACTER = 3  # a rather quick voice; only for a sentence whose sound is still being made
 
 
 @dataclass(slots=True)
 class Sentence:
-    """A sentence and its sound: ``frames`` are those that are not sent yet."""
+    """A sentence and its sound: ``frames`` are those that are not sent yet; ``whole`` once all of them are made."""
 
     text: str
     frames: deque[bytes] = field(default_factory=deque)
     made: int = 0
     sent: int = 0
+    whole: bool = False
 
     def heard(self, sent: int) -> str:
-        """What ``sent`` of its frames tell."""
+        """What ``sent`` of its frames tell. Cut off in its making, its length is guessed from its text."""
         words = self.text.split()
-        return " ".join(words[: len(words) * sent // self.made]) if self.made else ""
+        length = self.made if self.whole else max(self.made, FRAMES_PER_CHARACTER * len(self.text))
+        return " ".join(words[: len(words) * sent // length]) if self.made else ""
 
 
 @dataclass(slots=True)

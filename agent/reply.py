@@ -107,6 +107,7 @@ class Reply:
                     await playout.room()
                     sentence.frames.extend(frames)
                     sentence.made += len(frames)
+                sentence.whole = True
             finally:
                 await sound.aclose()
         self.speech.whole = True

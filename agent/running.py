@@ -107,6 +107,7 @@ class Agent:
         if self.settings.models.voice == "espeak":
             sentences = brain.likely_sentences(WARM_REPLIES, self._language)
             await self.stages.prepare(sentences, Speaker("", self._language))
+        self.stages.voice.on_first = self._spoke_first
 
     async def farewell(self) -> None:
         """Take no new calls, tell everybody, and let what is being said be said, for a while."""
@@ -126,6 +127,9 @@ class Agent:
         await self.stages.close()
         self.audit.close()
         self.clock.stop()
+
+    def _spoke_first(self, ms: float) -> None:
+        self.latencies.add("tts_first_audio", ms, time.monotonic())
 
     async def _watch_memory(self) -> None:
         while True:

@@ -1,7 +1,8 @@
 """Measures the turns of a session from its own events: how long the agent takes to answer, in sound and in writing.
 
 ``agent_turn`` is from where the agent knew that the caller had ended to the first frame of its answer;
-``agent_first_word`` from a turn to the first word of its answer. An answer that never came is not counted as fast: it
+``agent_first_word`` from a turn to the first word of its answer. (``tts_first_audio`` is the voice's own: from a
+sentence that it has not spoken before to the first frame of it.) An answer that never came is not counted as fast: it
 leaves nothing here and an error there.
 """
 

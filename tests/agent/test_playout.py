@@ -14,6 +14,7 @@ def speech(playout: Playout, *sentences: tuple[str, int], whole: bool = True) ->
         sentence = playout.open_sentence(made, text, SILENCE)
         sentence.frames.extend([b"sound"] * frames)
         sentence.made += frames
+        sentence.whole = whole
     made.whole = whole
     return made
 
@@ -30,6 +31,14 @@ def test_speeches_are_heard_one_after_another_with_pauses_between_sentences() ->
     heard = [playout.next_frame() for _ in range(2 + PAUSE_FRAMES + 1 + 1 + 1)]
     assert heard == [b"sound"] * 2 + [SILENCE] * PAUSE_FRAMES + [b"sound"] * 2 + [None]
     assert told == ["start", "end", "start", "end"]
+
+
+def test_of_a_sentence_cut_off_in_its_making_not_more_is_told_than_can_have_been_heard() -> None:
+    playout, _ = make()
+    made = speech(playout, ("These are five long words that nobody has heard to their end.", 20), whole=False)
+    for _ in range(20):
+        playout.next_frame()
+    assert made.heard() == "These", "0.4 s of a sentence of some four seconds"
 
 
 def test_a_speech_that_is_still_being_made_is_waited_for() -> None:

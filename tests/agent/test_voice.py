@@ -48,6 +48,21 @@ async def spoken(voice: Voice, text: str, codec: str = "opus") -> int:
     return sum([len(frames) async for frames in voice.speak(text, ENGLISH, codec)])
 
 
+async def test_the_first_sound_of_a_long_text_does_not_wait_for_the_rest() -> None:
+    class Whole(Slow):
+        async def speak(self, text: str, speaker: Speaker) -> AsyncGenerator[Pcm]:
+            yield tone(FRAME_SAMPLES * 500)  # ten seconds in one piece, as espeak-ng gives them
+
+    voice, took = Voice(Whole()), []
+    voice.on_first = took.append
+    pieces = [len(frames) async for frames in voice.speak("long", ENGLISH, "opus")]
+    assert sum(pieces) == 500
+    assert max(pieces) <= 11
+    assert len(took) == 1
+    assert await spoken(voice, "long") == 500
+    assert len(took) == 1, "what is known already is no measure of the voice"
+
+
 async def test_a_text_is_made_once_for_all_who_want_it() -> None:
     maker = Slow()
     voice = Voice(maker)
