@@ -7,10 +7,13 @@ A recording is a folder of its own for each call, readable by its owner alone:
 * ``events.jsonl``: every event with the time since the call began, in ms.
 
 Sound is put where its time is: a gap in what came is silence. Files are written as the call goes on, and a WAV file's
-header is right after every second, so a crash costs no more than that.
+header is right after every second, so a crash costs no more than that. A disk that is full ends the recording, not the
+call.
 """
 
+import contextlib
 import json
+import logging
 import os
 import struct
 import time
@@ -28,6 +31,7 @@ FRAME_S = 0.02
 FLUSH_S = 1.0
 GAP_S = 0.1
 HEADER_BYTES = 44
+log = logging.getLogger("agent.recording")
 
 
 class Track:
@@ -86,16 +90,25 @@ class Recording:
 
     def heard(self, pcm: Pcm) -> None:
         """20 ms of the caller's."""
-        self._caller.put(pcm, self._at_s())
+        self._write(lambda: self._caller.put(pcm, self._at_s()))
 
     def said(self, frame: bytes) -> None:
         """A frame of the agent's."""
-        self._agent.put(self._decode(frame), self._at_s())
+        self._write(lambda: self._agent.put(self._decode(frame), self._at_s()))
 
     def event(self, event: Event) -> None:
         """An event, as the caller was told."""
-        if not self._closed:
-            self._events.write(json.dumps({"at_ms": round(1000 * self._at_s()), **event}) + "\n")
+        line = json.dumps({"at_ms": round(1000 * self._at_s()), **event}) + "\n"
+        self._write(lambda: self._events.write(line))
+
+    def _write(self, put: Callable[[], object]) -> None:
+        if self._closed:
+            return
+        try:
+            put()
+        except OSError as error:
+            log.error("recording %s ends here: %s", self.path.name, error)
+            self.close()
 
     def close(self) -> None:
         """The call is over."""
@@ -103,8 +116,10 @@ class Recording:
             return
         self._closed = True
         for track in (self._caller, self._agent):
-            track.close(self._at_s())
-        self._events.close()
+            with contextlib.suppress(OSError):
+                track.close(self._at_s())
+        with contextlib.suppress(OSError):
+            self._events.close()
 
     def _at_s(self) -> float:
         return time.monotonic() - self._began_s

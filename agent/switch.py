@@ -7,6 +7,7 @@ this is where the ledger is kept and where those who follow the session are told
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,7 @@ ENDED: dict[End, str] = {
 }  # fmt: skip
 
 DRAIN_LIMIT_S = 3.0
+log = logging.getLogger("agent.switch")
 
 
 class CallsFull(Exception):  # noqa: N818  a state, named as such
@@ -87,8 +89,16 @@ class Switch:
     def _up(self, call: AnyCall) -> None:
         self._tell(call.session.id, protocol.State("active", call.id))
         if self._recordings is not None:
-            call.recording = Recording(self._recordings, call.id, call.agent_decoder())
-            self._audit.note("recording", call=call.id)
+            self._record(call, self._recordings)
+
+    def _record(self, call: AnyCall, folder: Path) -> None:
+        try:
+            call.recording = Recording(folder, call.id, call.agent_decoder())
+        except OSError as error:
+            log.error("%s is not recorded: %s", call.id, error)
+            self._audit.note("recording_failed", call=call.id)
+            return
+        self._audit.note("recording", call=call.id)
 
     def _gone(self, call: AnyCall) -> None:
         if call.faults.active("ghost-session") is not None:

@@ -1,6 +1,7 @@
 """What the agent costs and how fast it is, measured from outside, on loopback.
 
     python -m benchmarks.agent barge-in [--phones 8] [--each 15]     speech onset → silence on the wire
+    python -m benchmarks.agent first-audio [--turns 60]              typed turn → first sound of a new sentence
     python -m benchmarks.agent load [--calls 50] [--seconds 30]      CPU per call, the event loop's lag
     python -m benchmarks.agent sequence [--calls 2000]               one call after another: what stays behind
     python -m benchmarks.agent hour [--minutes 60]                   one real call that talks for so long: its memory
@@ -22,6 +23,7 @@ import numpy as np
 import psutil
 import uvloop
 
+from agent.running import WARM_REPLIES
 from loadtest.conversation import clip
 from tests.agent.phone import Phone, calling
 from tests.agent.server import RunningAgent, running_agent
@@ -95,6 +97,37 @@ async def _quiet(phone: Phone) -> None:
     stopped = len(phone.events("output_audio_buffer.stopped"))
     with contextlib.suppress(AssertionError):
         await until(lambda: len(phone.events("output_audio_buffer.stopped")) > stopped, 8)
+
+
+# -- first audio ---------------------------------------------------------------------------------------------
+
+
+async def first_audio(agent: RunningAgent, turns: int) -> dict[str, object]:
+    """From a typed turn to the arrival of the first sound of its answer, a sentence that was never spoken before."""
+    found: list[float] = []
+    async with calling(agent) as phone:
+        for number in range(WARM_REPLIES + turns):  # the first ones are made at the start
+            phone.end.packets.clear()
+            asked_ns = time.monotonic_ns()
+            phone.ask("Who are you?")
+            await until(phone.audible, 20)
+            if number >= WARM_REPLIES:
+                found.append((phone.audible()[0].arrived_ns - asked_ns) / 1e6)
+            phone.send({"type": "output_audio_buffer.clear"})
+            await until(lambda made=number + 1: len(phone.events("response.done")) >= made, 20)
+            await asyncio.sleep(0.2)
+    told = await _dashboard(agent)
+    return {
+        "n": len(found), "p50_ms": round(float(np.quantile(found, 0.5)), 1),
+        "p95_ms": round(float(np.quantile(found, 0.95)), 1), "p95_ci95_ms": interval(found, 0.95),
+        "max_ms": round(max(found), 1), "of_it_in_the_voice": told["operations"].get("tts_first_audio"),
+    }  # fmt: skip
+
+
+async def _dashboard(agent: RunningAgent) -> dict[str, dict[str, object]]:
+    async with httpx.AsyncClient(trust_env=False) as http:
+        told: dict[str, dict[str, object]] = (await http.get(f"{agent.url}/api/dashboard/details")).json()
+        return told
 
 
 # -- load ----------------------------------------------------------------------------------------------------
@@ -219,6 +252,7 @@ def main() -> None:
     part = kinds.add_parser("barge-in")
     part.add_argument("--phones", type=int, default=8)
     part.add_argument("--each", type=int, default=15)
+    kinds.add_parser("first-audio").add_argument("--turns", type=int, default=60)
     part = kinds.add_parser("load")
     part.add_argument("--calls", type=int, default=50)
     part.add_argument("--seconds", type=float, default=30)
@@ -226,7 +260,7 @@ def main() -> None:
     kinds.add_parser("hour").add_argument("--minutes", type=float, default=60)
     asked = vars(parser.parse_args())
     measures: dict[str, Callable[..., Awaitable[dict[str, object]]]] = {
-        "barge-in": barge_in, "load": load, "sequence": sequence, "hour": hour,
+        "barge-in": barge_in, "first-audio": first_audio, "load": load, "sequence": sequence, "hour": hour,
     }  # fmt: skip
     kind = asked.pop("kind")
     with running_agent(RECOGNISER="none", SESSION_TTL_S="10") as agent:

@@ -1,5 +1,6 @@
 """Recordings, and what replays them."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -67,6 +68,45 @@ def _check(recordings: Path) -> None:
     )  # fmt: skip
     assert "input_audio_buffer.speech_started" in again.stdout, again.stderr
     assert "answer number 1" in again.stdout
+
+
+class Full:
+    """A disk without room."""
+
+    def write(self, octets: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def close(self) -> None:
+        self.write(b"")
+
+
+def test_a_full_disk_ends_the_recording_and_not_the_call(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    recording = Recording(tmp_path, "rtc_1", Decoder().decode)
+    recording.heard(TONE)
+    recording._events.close()
+    recording._events = Full()
+    for _ in range(3):
+        recording.event({"type": "session.created"})
+        recording.heard(TONE)
+        recording.said(clip("order")[20])
+    recording.close()
+    assert [record.message for record in caplog.records] == [
+        "recording rtc_1 ends here: [Errno 28] No space left on device"
+    ]
+    assert len(replay.read_track(tmp_path / "rtc_1/caller.wav")) > 0, "what was written stays"
+
+
+async def test_a_call_that_cannot_be_recorded_goes_on(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "recordings"
+    with running_agent(RECORDINGS=str(folder), RECOGNISER="none") as agent:
+        folder.rmdir()
+        folder.touch()
+        async with calling(agent) as phone:
+            phone.ask("Who are you?")
+            assert "drill agent" in await phone.answered()
+    told = capfd.readouterr().err
+    assert "is not recorded" in told
+    assert "Traceback" not in told
 
 
 def test_closing_twice_is_harmless(tmp_path: Path) -> None:
