@@ -4,10 +4,13 @@ Every call that sends media is served by one timer on an absolute grid: tick n i
 whenever tick n-1 ran. A tick that is late is still sent (the far end's jitter buffer wants it), but a tick more
 than half a frame behind the next one's due time is *missed*: skipped and counted, as irtt does. The clock thus
 measures the process it runs in: lateness of each tick, missed ticks, and the lag of the event loop itself.
+
+A subscriber that raises is told in the log and dropped: one call's fault may not silence the others.
 """
 
 import asyncio
 import itertools
+import logging
 import math
 import time
 from collections import deque
@@ -17,6 +20,7 @@ FRAME_NS = 20_000_000
 FRAME_S = 0.02
 LAG_PROBE_S = 0.05
 KEPT = 100_000  # the last 33 minutes of ticks
+log = logging.getLogger("rtc.frame_clock")
 
 
 class FrameClock:
@@ -77,7 +81,11 @@ class FrameClock:
         due_ns = self._due_ns
         self._due_ns += FRAME_NS
         for on_frame in list(self._subscribers):
-            on_frame(due_ns)
+            try:
+                on_frame(due_ns)
+            except Exception:
+                log.exception("a subscriber failed and gets no more frames")
+                self.unsubscribe(on_frame)
         if self._subscribers:
             self._arm()
 
