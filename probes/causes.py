@@ -182,7 +182,14 @@ CAUSES: dict[str, Cause] = {
         "437: allocation mismatch; the server holds another allocation for our address",
         "server",
         "try again when the old allocation has expired (10 minutes at most)",
-        "437",
+        "437 to an Allocate",
+    ),
+    "allocation-lost": Cause(
+        "{detail} after a granted allocation: the server does not know it any more",
+        "network",
+        "if a balancer stands before several servers, make it stick to one; if not, a NAT gave our packets another"
+        " port: `calldrill nat` tells its habits",
+        "437, or coturn's 400, to a later request",
     ),
     "438": Cause(
         "438: the server calls every nonce stale",
@@ -223,6 +230,12 @@ CAUSES: dict[str, Cause] = {
         "server",
         "allow its own relay address as a peer, or give an echo peer with --peer (its far end is `calldrill reflect`)",
         "403 for the server's own relayed address, or packets to it that never come back",
+    ),
+    "one-way": Cause(
+        "relayed packets come one way only: {detail}; the peer was permitted",
+        "network",
+        "look for a NAT that changed our port, or a firewall that drops one kind of TURN's packets; use turns:",
+        "Send indications and ChannelData go the two ways at once, and all of one way are lost",
     ),
     "peer-denied": Cause(
         "the echo peer {detail} is denied by the server's policy; allocation and credentials are fine",

@@ -13,8 +13,12 @@ from measures.probe import Owner
 from probes.attributes import ALTERNATE_SERVER, THIRD_PARTY_AUTHORIZATION
 from probes.causes import CAUSES, CODES, VERIFICATION
 from probes.errors import RemoteError, UnfinishedMessage
+from probes.printable import printable
+from probes.stun import Method
 from probes.turn import Refused
 from probes.uri import IceUri
+
+_LATER = (Method.CREATE_PERMISSION, Method.CHANNEL_BIND, Method.REFRESH)  # asked for within an allocation
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,7 @@ class Diagnosis:
 def diagnosis(name: str, **known: object) -> Diagnosis:
     """A row of the table, filled in."""
     cause = CAUSES[name]
-    return Diagnosis(name, cause.text.format(**known), cause.owner, cause.mend.format(**known))
+    return Diagnosis(name, printable(cause.text.format(**known)), cause.owner, printable(cause.mend.format(**known)))
 
 
 def of_refusal(refused: Refused, username: str | None, now_s: float) -> Diagnosis:
@@ -40,9 +44,11 @@ def of_refusal(refused: Refused, username: str | None, now_s: float) -> Diagnosi
     if refused.code == 300:
         elsewhere = refused.message.get(ALTERNATE_SERVER)
         return diagnosis("300", detail=f"to {elsewhere}" if elsewhere else "and does not say where")
+    if refused.code in (400, 437) and refused.method in _LATER:
+        return diagnosis("allocation-lost", detail=f"{refused.code} to {refused.method.name}")
     if refused.code in CODES:
         return diagnosis(CODES[refused.code])
-    return diagnosis("other-code", detail=f"{refused.code}: {refused.reason or 'an error without words'}")
+    return diagnosis("other-code", detail=f"{refused.code}: {printable(refused.reason) or 'an error without words'}")
 
 
 def _of_401(refused: Refused, username: str | None, now_s: float) -> Diagnosis:

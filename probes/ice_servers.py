@@ -78,11 +78,11 @@ def _credentials(entry: Entry) -> Credentials | None:
     return Credentials(entry.username, entry.credential)
 
 
-def _list_of(document: object) -> list[Any]:
+def _list_of(document: object, *, outermost: bool = True) -> list[Any]:
     if isinstance(document, dict):
-        for name in ("iceServers", "ice_servers"):
+        for name in ("iceServers", "ice_servers") if outermost else ():
             if name in document:
-                return _list_of(document[name])
+                return _list_of(document[name], outermost=False)
         if "urls" in document or "url" in document:
             return [document]
         raise BadInput('iceServers: an object needs "iceServers" (a list), or "urls"')

@@ -5,6 +5,7 @@ the grant or raises `RefusedError`.
 """
 
 from probes.errors import MalformedMessage, RemoteError, UnfinishedMessage
+from probes.printable import printable
 from probes.transaction import Answer, ask
 from probes.transport import Link
 from probes.turn import AskAgain, Credentials, Granted, Ignored, Refused, Relayed, Request, State, TurnClient
@@ -14,7 +15,7 @@ class RefusedError(RemoteError):
     """The server answered a request with an error."""
 
     def __init__(self, refused: Refused) -> None:
-        super().__init__(f"{refused.method.name}: {refused.code} {refused.reason}".rstrip())
+        super().__init__(f"{refused.method.name}: {refused.code} {printable(refused.reason)}".rstrip())
         self.refused = refused
 
 

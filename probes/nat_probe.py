@@ -53,6 +53,7 @@ from probes.nat import (
     kind_of,
 )
 from probes.nat_socket import NatSocket, Reply
+from probes.printable import printable
 from probes.resolve import resolve
 from probes.stun import Class, Message, Method, request
 from probes.uri import IceUri
@@ -139,7 +140,7 @@ class _Examination:
             icmp=icmp,
             icmp_keeps_mapping=keeps,
             lifetime=lifetime,
-            software=self._software,
+            software=self._software and printable(self._software),
             log=tuple(self._log),
         )
 

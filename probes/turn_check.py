@@ -131,10 +131,11 @@ async def _both_ways(stage: Stage, leg: Leg, peer: Leg) -> None:
         there, back = await relay_to_self(leg, peer, ours, theirs, _shape(stage))
     _tell_train(stage, "relay", there)
     _tell_train(stage, "return", back)
-    lost = [name for name, train in (("there", there), ("back", back)) if not train.times_ns]
-    if lost:
-        why = f"none of {there.sent} packets came back, though the peer was permitted ({' and '.join(lost)})"
-        raise FoundError("self-relay", why)
+    if not there.times_ns and not back.times_ns:
+        raise FoundError("self-relay", f"none of {there.sent} packets came, though the peer was permitted")
+    if not there.times_ns or not back.times_ns:
+        counts = [f"{len(train.times_ns)} of {train.sent}" for train in (there, back)]
+        raise FoundError("one-way", f"of Send indications {counts[0]} came, of ChannelData {counts[1]}")
     if isinstance(leg.link, UdpLink):
         with wf.phase("mtu"):
             await _measure_mtu(stage, leg, peer, leg.link, theirs)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from measures.clock import NS_PER_S, ms
 from measures.probe import Measurement, Phase, ProbeResult
 from probes.diagnosis import Diagnosis
+from probes.printable import printable
 from probes.uri import IceUri
 
 
@@ -54,12 +55,12 @@ class Waterfall:
     def fact(self, name: str, value: object) -> None:
         """Keep a fact, unless it is not known."""
         if value is not None:
-            self._facts[name] = str(value)
+            self._facts[name] = printable(str(value))
 
     def log(self, text: str) -> None:
         """Add a line, with the time since the probe began."""
         since_s = (time.monotonic_ns() - self._started_ns) / NS_PER_S
-        self._log.append(f"{since_s:8.4f} {text}")
+        self._log.append(f"{since_s:8.4f} {printable(text)}")
 
     def result(self, diagnosis: Diagnosis | None = None) -> ProbeResult:
         """What was found; failed if there is a diagnosis."""

@@ -37,15 +37,23 @@ def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
-def make_pki(folder: Path, *, days: float = 30.0, names: tuple[str, ...] = ("localhost", HOST, "::1")) -> Pki:
+def make_pki(
+    folder: Path,
+    *,
+    days: float = 30.0,
+    begins_in_days: float = -1.0,
+    names: tuple[str, ...] = ("localhost", HOST, "::1"),
+    signed_by_itself: bool = False,
+) -> Pki:
     """A certificate for ``names`` that ends in ``days`` (negative: it has expired)."""
     folder.mkdir(parents=True, exist_ok=True)
     now = datetime.datetime.now(datetime.UTC)
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
 
     def build(subject: str, public: ec.EllipticCurvePublicKey, until: datetime.datetime) -> x509.CertificateBuilder:
-        builder = x509.CertificateBuilder().subject_name(_name(subject)).issuer_name(_name("calldrill test CA"))
-        start = min(now, until) - datetime.timedelta(days=1)
+        issuer = subject if signed_by_itself else "calldrill test CA"
+        builder = x509.CertificateBuilder().subject_name(_name(subject)).issuer_name(_name(issuer))
+        start = min(now, until) + datetime.timedelta(days=begins_in_days if subject == names[0] else -1)
         builder = builder.public_key(public).serial_number(x509.random_serial_number())
         return builder.not_valid_before(start).not_valid_after(until)
 
@@ -60,7 +68,8 @@ def make_pki(folder: Path, *, days: float = 30.0, names: tuple[str, ...] = ("loc
     leaf = leaf.add_extension(issuer_id, critical=False)
     pem = serialization.Encoding.PEM
     (folder / "ca.pem").write_bytes(ca.sign(ca_key, hashes.SHA256()).public_bytes(pem))
-    (folder / "cert.pem").write_bytes(leaf.sign(ca_key, hashes.SHA256()).public_bytes(pem))
+    signer = key if signed_by_itself else ca_key
+    (folder / "cert.pem").write_bytes(leaf.sign(signer, hashes.SHA256()).public_bytes(pem))
     (folder / "key.pem").write_bytes(
         key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )

@@ -1,24 +1,38 @@
-"""A UDP path on loopback to one server, for any number of clients, that drops what a rule says."""
+"""A UDP path on loopback to one server or several, for any number of clients, that does what rules say."""
 
 import asyncio
+import contextlib
+import itertools
+import socket
 from collections.abc import Callable
 
 Rule = Callable[[bytes], bool]
 Address = tuple[str, int]
 
 
-class Forwarder(asyncio.DatagramProtocol):
-    """The near end: each client gets a socket of its own towards the server. ``drop`` sees what comes down."""
+def never(_data: bytes) -> bool:
+    """The rule of a path that does nothing to its packets."""
+    return False
 
-    def __init__(self, server: Address, drop: Rule) -> None:
-        self._server, self._drop = server, drop
-        self._far: dict[Address, asyncio.Future[asyncio.DatagramTransport]] = {}
+
+class Forwarder(asyncio.DatagramProtocol):
+    """The near end: each client gets a socket of its own towards each server. ``drop`` sees what comes down.
+
+    With several servers each packet goes to the next one, whoever it comes from, as from a bad balancer. After a packet
+    down for which ``rebind`` holds, the client's next one leaves by another port, as from a NAT that has forgotten it.
+    """
+
+    def __init__(self, servers: tuple[Address, ...], drop: Rule, rebind: Rule) -> None:
+        self._drop, self._rebind = drop, rebind
+        self._next_server = itertools.cycle(servers)
+        self._far: dict[tuple[Address, Address], socket.socket] = {}
+        self._opened: list[socket.socket] = []
 
     @classmethod
-    async def start(cls, server: Address, drop: Rule) -> "Forwarder":
+    async def start(cls, *servers: Address, drop: Rule = never, rebind: Rule = never) -> "Forwarder":
         """Bind to a free port."""
         create = asyncio.get_running_loop().create_datagram_endpoint
-        _, forwarder = await create(lambda: cls(server, drop), local_addr=("127.0.0.1", 0))
+        _, forwarder = await create(lambda: cls(servers, drop, rebind), local_addr=("127.0.0.1", 0))
         return forwarder
 
     @property
@@ -28,31 +42,35 @@ class Forwarder(asyncio.DatagramProtocol):
 
     def close(self) -> None:
         """Close every socket."""
-        for far in self._far.values():
-            far.result().close()
+        for far in self._opened:
+            asyncio.get_running_loop().remove_reader(far)
+            far.close()
         self._near.close()
 
     def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
         self._near = transport
 
     def datagram_received(self, data: bytes, addr: Address) -> None:  # type: ignore[override]
-        if addr not in self._far:
-            self._far[addr] = asyncio.ensure_future(self._open(addr))
-        self._far[addr].add_done_callback(lambda far: far.result().sendto(data))
+        way = addr, next(self._next_server)
+        if way not in self._far:
+            self._far[way] = self._open(*way)
+        with contextlib.suppress(OSError):
+            self._far[way].send(data)
 
-    async def _open(self, client: Address) -> asyncio.DatagramTransport:
-        create = asyncio.get_running_loop().create_datagram_endpoint
-        return (await create(lambda: _FarEnd(self, client), remote_addr=self._server))[0]
+    def _open(self, client: Address, server: Address) -> socket.socket:
+        far = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        far.setblocking(False)
+        far.connect(server)
+        self._opened.append(far)
+        asyncio.get_running_loop().add_reader(far, self._down, far, client)
+        return far
 
-    def down(self, data: bytes, client: Address) -> None:
-        """One packet of the server's for ``client``."""
+    def _down(self, far: socket.socket, client: Address) -> None:
+        try:
+            data = far.recv(65_536)
+        except OSError:
+            return
         if not self._drop(data):
             self._near.sendto(data, client)
-
-
-class _FarEnd(asyncio.DatagramProtocol):
-    def __init__(self, forwarder: Forwarder, client: Address) -> None:
-        self._forwarder, self._client = forwarder, client
-
-    def datagram_received(self, data: bytes, addr: Address) -> None:  # type: ignore[override]
-        self._forwarder.down(data, self._client)
+        if self._rebind(data):
+            self._far = {way: one for way, one in self._far.items() if way[0] != client}

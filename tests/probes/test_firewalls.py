@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from netem.cage import cage_problem
-from tests.netem.caged import start
+from tests.netem.caged import run_python, start
 from tests.probes.coturn import PASSWORD, USER
 from tests.probes.nat_lab import COTURN_PORT, NARROW_MTU, PKI, PRIMARY, TLS_PORT
 
@@ -43,6 +43,26 @@ def told() -> Iterator[Told]:
         os.environ.pop("CALLDRILL_TURN_PASSWORD")
         for process in running.values():
             process.terminate()
+
+
+OWN_FIREWALL = """
+import json, subprocess, sys
+run = lambda *words, **more: subprocess.run(words, check=True, text=True, **more)
+def cause(uri):
+    probe = [sys.executable, "-m", "calldrill", "probe", uri, "--timeout", "2", "--json"]
+    told = subprocess.run(probe, capture_output=True, text=True, check=False)
+    return [(row["cause_id"], row["owner"]) for row in json.loads(told.stdout)["results"]]
+run("ip", "link", "set", "lo", "up")
+nowhere = cause("stun:192.0.2.1")
+run("nft", "-f", "-", input="table ip own { chain out { type filter hook output priority 0; udp dport 9 drop; }; }")
+print(json.dumps([nowhere, cause("stun:127.0.0.1:9")]))
+"""
+
+
+def test_no_route_and_a_firewall_on_this_machine() -> None:
+    code, output = run_python(OWN_FIREWALL)
+    assert code == 0, output
+    assert json.loads(output.splitlines()[-1]) == [[["no-route", "network"]], [["local-firewall", "you"]]]
 
 
 def _outcomes(document: dict) -> dict[str, str]:

@@ -69,6 +69,10 @@ def _unsigned_success(data: bytes) -> Iterable[bytes]:
     yield _success(data, RELAYED, MAPPED) if _signed(data) else _error(data, 401, *CHALLENGE)
 
 
+def _no_realm(data: bytes) -> Iterable[bytes]:
+    yield _error(data, 401)
+
+
 def _endless_401(data: bytes) -> Iterable[bytes]:
     yield _error(data, 401, *CHALLENGE)
 
@@ -114,6 +118,7 @@ async def _probe(text: str, options: ProbeOptions = OPTIONS, cap_s: float = 4.0)
         ("turn", _bad_integrity, "protocol", "not signed with our key"),
         ("turn", _unsigned_success, "protocol", "not signed with our key"),
         ("turn", _endless_401, "wrong-credentials", "401"),
+        ("turn", _no_realm, "no-realm", "without realm and nonce"),
         ("turn", _endless_438, "438", "every nonce stale"),
         ("turn", _no_relayed_address, "protocol", "XOR-RELAYED-ADDRESS"),
         ("turn", _error_without_code, "protocol", "ERROR-CODE"),
@@ -138,6 +143,25 @@ async def test_every_code_has_its_row_in_the_table(code: int) -> None:
     assert result.cause.startswith(str(code))
     assert result.owner
     assert result.mend
+
+
+async def test_a_servers_words_cannot_steer_the_terminal() -> None:
+    steering = "\x1b]0;yours\x07\x1b[2J"
+
+    def rule(data: bytes) -> Iterable[bytes]:
+        software, realm = (a.SOFTWARE, steering), (a.REALM, steering)
+        asked = Message.decode(data)
+        error = (a.ERROR_CODE, a.ErrorCode(401 if not _signed(data) else 599, steering + "\0"))
+        nonce = (a.NONCE, b"nonce")
+        yield Message(asked.method, Class.ERROR, asked.transaction_id, (error, software, realm, nonce)).encode()
+
+    async with UdpServer(rule) as server:
+        result = await _probe(f"turn:{HOST}:{server.port}")
+    facts = result.facts or {}
+    assert "yours" in facts["software"]
+    assert "yours" in facts["realm"]
+    assert "yours" in result.cause
+    assert all(text.isprintable() for text in (result.cause, result.mend, *facts.values(), *result.log))
 
 
 async def test_a_giant_message_is_read_or_refused_but_harms_nothing() -> None:

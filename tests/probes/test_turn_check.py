@@ -1,5 +1,6 @@
 """Each way to set a TURN server up wrong, done to a real coturn, and the cause that must be named for it."""
 
+import asyncio
 import dataclasses
 import socket
 import time
@@ -10,7 +11,7 @@ import pytest
 
 from measures.probe import ProbeResult
 from probes import stage as stage_module
-from probes import turn_check
+from probes import transport, turn_check
 from probes.attributes import Address
 from probes.credentials import SharedSecret
 from probes.reach import ProbeOptions, probe_all
@@ -19,6 +20,7 @@ from probes.turn import Credentials
 from probes.uri import parse_uri
 from probes.verdict import remarks
 from tests.probes.coturn import HOST, PASSWORD, USER, Coturn, free_port
+from tests.probes.forwarder import Forwarder
 
 SECRET = "north"
 KEEP = Credentials(USER, PASSWORD)
@@ -118,6 +120,47 @@ async def test_a_quota_that_we_reach_ourselves_is_no_failure(tmp_path: Path) -> 
         results = await probe_all([parse_uri(turn.uri(way)) for way in ("udp", "tcp", "tls")], options)
     assert [result.outcome for result in results] == ["ok"] * 3, results
     assert any("quota of allocations was reached while 3 rows" in note for note in remarks(results, 60))
+
+
+async def test_an_address_that_holds_an_allocation_already(
+    coturn: Coturn, options: ProbeOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both allocations of a row from one port: the server sees one client that asks twice."""
+    port = free_port()
+
+    async def from_one_port(family: int, kind: int, endpoint: tuple) -> socket.socket:
+        sock = socket.socket(family, kind)
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((HOST, port))
+        await asyncio.get_running_loop().sock_connect(sock, endpoint)
+        return sock
+
+    monkeypatch.setattr(transport, "_connected", from_one_port)
+    result = await _probe(coturn.uri(), options)
+    assert (result.cause_id, [phase.name for phase in result.phases][-1]) == ("437", "peer")
+
+
+@pytest.mark.parametrize(("granted", "phase"), [(b"\x01\x03", "permission"), (b"\x01\x08", "channel")])
+async def test_a_nat_that_forgets_us_loses_the_allocation(
+    coturn: Coturn, options: ProbeOptions, granted: bytes, phase: str
+) -> None:
+    path = await Forwarder.start((HOST, coturn.port), rebind=lambda data: data[:2] == granted)
+    result = await _probe(f"turn:{HOST}:{path.port}", options)
+    path.close()
+    assert (result.cause_id, result.owner) == ("allocation-lost", "network"), result
+    assert [one.name for one in result.phases][-1] == phase
+
+
+async def test_a_balancer_before_two_servers_makes_every_nonce_stale(
+    coturn: Coturn, options: ProbeOptions, tmp_path: Path
+) -> None:
+    with Coturn(tmp_path) as other:
+        balancer = await Forwarder.start((HOST, coturn.port), (HOST, other.port))
+        result = await _probe(f"turn:{HOST}:{balancer.port}", options)
+        balancer.close()
+    assert (result.cause_id, result.owner) == ("438", "server"), result
+    assert "balancer" in result.mend
 
 
 async def test_an_alternate_server_is_followed_and_remarked(
