@@ -1,7 +1,7 @@
 """What this machine can do, found out by trying. Each finding says what is missing and what mends it.
 
-*Needed* findings decide whether a drill can run; the others only limit what it can show. Netem is found by adding one
-in a scratch namespace of a cage, never by ``lsmod``. What is measured says how: by which method, over how many samples.
+*Needed* findings decide whether a drill can run (`needs`); the others only limit what it can show. What is measured
+says how: by which method, over how many samples.
 """
 
 import itertools
@@ -9,8 +9,6 @@ import os
 import resource
 import shutil
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,25 +17,16 @@ from pathlib import Path
 import psutil
 
 from calldrill.load_trial import Carried, measure_carried
-from netem.backend import TUN
-from netem.cage import cage_problem
-from netem.commands import LAB_PROGRAMS, PACKAGES, search_path
-from netem.errors import HostLacksError
-from netem.uml_router import find_netem_module, needs_shim
+from calldrill.needs import PROGRAMS, own_kernel_has_netem
+from netem.cage import cage_lacks
+from netem.commands import search_path
+from netem.mends import install, load
+from netem.uml_router import CPUINFO, TUN, can_tap, needs_shim, uml_lacks, uml_release
 
-PROGRAMS = (*LAB_PROGRAMS, "unshare", "turnserver", "espeak-ng")
 OPTIONAL = {"tinyproxy": "there is no firewall http-proxy-only"}
-OTHER_PACKAGES = {"turnserver": "coturn", "espeak-ng": "espeak-ng"}
 TIMER_TRIES, TIMER_S = 200, 0.005
 CLOCK_READS = 20_000
 FILES_PER_CALL, FILES_AT_LEAST = 6, 4096
-TRY_NETEM = """
-from netem.cage import prepare_inside
-from netem.kernel_router import has_netem
-prepare_inside()
-raise SystemExit(0 if has_netem() else 9)
-"""
-NO_NETEM = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +42,11 @@ class Finding:
     figures: dict[str, float] = field(default_factory=dict)
 
 
-def examine(calls: bool = True, run_inside: Callable[[str], int] | None = None) -> tuple[Finding, ...]:
+def examine(calls: bool = True, has_netem: Callable[[], bool] = own_kernel_has_netem) -> tuple[Finding, ...]:
     """Everything, in the order in which it is needed. With ``calls`` it is measured how many callers fit (4 s)."""
     found = [*_privileges(), *_programs()]
     if all(one.good for one in found if one.needed):
-        found += _kernel(run_inside or _run_inside)
+        found += _kernel(has_netem)
     return (*found, *_clocks(), *_limits(), *([_carried(measure_carried())] if calls else []))
 
 
@@ -68,61 +57,32 @@ def can_drill(found: tuple[Finding, ...]) -> bool:
 
 def _privileges() -> Iterator[Finding]:
     who = "root" if os.geteuid() == 0 else f"user {os.geteuid()}, by a user namespace"
-    problem = cage_problem()
-    told = problem or f"private namespaces can be made (as {who})"
-    mend = "" if problem is None else problem.rpartition("; ")[2]
-    yield Finding("privileges", "namespaces", problem is None, True, told, mend)
+    lacks = cage_lacks()
+    told = lacks.told if lacks else f"private namespaces can be made (as {who})"
+    yield Finding("privileges", "namespaces", lacks is None, True, told, lacks.mend if lacks else "")
 
 
 def _programs() -> Iterator[Finding]:
-    packages = {**PACKAGES, **OTHER_PACKAGES}
     for program in (*PROGRAMS, *OPTIONAL):
         path = shutil.which(program, path=search_path())
-        package = packages.get(program, program)
         told = path or f"not installed{f': without it {OPTIONAL[program]}' if program in OPTIONAL else ''}"
-        mend = "" if path else f"sudo apt-get install {package}"
+        mend = "" if path else install([program])
         yield Finding("programs", program, path is not None, program not in OPTIONAL, told, mend)
 
 
-def _kernel(run_inside: Callable[[str], int]) -> Iterator[Finding]:
+def _kernel(has_netem: Callable[[], bool]) -> Iterator[Finding]:
     """The router's kernel: the host's own, or a user-mode Linux in its place."""
-    code = run_inside(TRY_NETEM)
-    own = code == 0
+    own = has_netem()
     told = "the host's own kernel has it" if own else "the host's own kernel has none (tried in a scratch namespace)"
-    mend = "" if own else "linux-modules-extra, or user-mode Linux in its place"
+    mend = "" if own else f"user-mode Linux in its place; or {load('sch_netem')}"
     yield Finding("kernel", "sch_netem", own, False, told, mend)
-    problem = uml_problem()
-    release = "" if problem else find_netem_module().parents[3].name
-    told = problem or f"user-mode Linux {release}, with sch_netem"
-    mend = "" if problem is None else uml_mend(problem)
-    yield Finding("kernel", "user-mode Linux", problem is None, not own, told, mend)
-    if needs_shim(Path("/proc/cpuinfo").read_text()):
-        cc = shutil.which("cc", path=search_path())
-        told = f"this CPU has AMX, so user-mode Linux needs a shim: {cc or 'there is no compiler'}"
-        mend = "" if cc else "sudo apt-get install gcc libc6-dev"
-        yield Finding("kernel", "AMX shim", bool(cc), not own, told, mend)
-
-
-def uml_problem() -> str | None:
-    """Why a user-mode Linux cannot route here; None if it can."""
-    if shutil.which("linux.uml", path=search_path()) is None:
-        return "linux.uml is not installed"
-    try:
-        find_netem_module()
-    except HostLacksError as error:
-        return str(error)
-    if not TUN.exists():
-        return f"{TUN} is missing"
-    if not os.access(TUN, os.R_OK | os.W_OK):
-        return f"{TUN} may not be opened"
-    return None
-
-
-def uml_mend(problem: str) -> str:
-    """What to do about it."""
-    if str(TUN) in problem:
-        return "sudo modprobe tun" if "missing" in problem else f"sudo chmod 666 {TUN}, or run as root"
-    return "sudo apt-get install user-mode-linux"
+    lacks = uml_lacks()
+    told = lacks.told if lacks else f"user-mode Linux {uml_release()}, with sch_netem"
+    if lacks is None and needs_shim(CPUINFO.read_text()):
+        told += "; its ptrace is mended for this CPU's AMX"
+    if lacks is None and not can_tap():
+        told += f"; on packet sockets, for {TUN} cannot be opened"
+    yield Finding("kernel", "user-mode Linux", lacks is None, not own, told, lacks.mend if lacks else "")
 
 
 def _clocks() -> Iterator[Finding]:
@@ -173,8 +133,9 @@ def _limits() -> Iterator[Finding]:
     told += f": enough for {calls} calls"
     yield Finding("limits", "files", good, False, told, mend, {"soft": soft, "hard": hard})
     low, high = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
-    told = f"{high - low + 1} local ports ({low} to {high})"
-    yield Finding("limits", "ports", high - low >= 10_000, False, told, figures={"ports": high - low + 1})
+    told, enough = f"{high - low + 1} local ports ({low} to {high})", high - low >= 10_000
+    mend = "" if enough else "sudo sysctl -w net.ipv4.ip_local_port_range='16384 60999'"
+    yield Finding("limits", "ports", enough, False, told, mend, {"ports": high - low + 1})
     memory = psutil.virtual_memory()
     told = f"{memory.available / 2**30:.1f} GiB of {memory.total / 2**30:.1f} GiB free; {psutil.cpu_count()} CPUs"
     enough = memory.available > 2**29
@@ -191,10 +152,3 @@ def _carried(carried: Carried | None) -> Finding:
         f" {carried.method}"
     )
     return Finding("callers", "how many", True, False, told, figures={"calls": carried.calls, "low": low, "high": high})
-
-
-def _run_inside(script: str) -> int:
-    """A script in a cage of its own; its exit code."""
-    supervisor = "import sys; from netem.cage import run_in_cage; sys.exit(run_in_cage(sys.argv[1:]))"
-    command = [sys.executable, "-c", supervisor, sys.executable, "-c", script]
-    return subprocess.run(command, capture_output=True, timeout=60, check=False).returncode

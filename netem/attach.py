@@ -15,6 +15,7 @@ from netem.attachment import Match, egress_lines, ingress_lines
 from netem.clearing import clear, exists, look, number
 from netem.commands import Runner, run
 from netem.errors import AskedWrongError, HostLacksError, LabBrokeError
+from netem.mends import load
 from netem.ownership import LEAF, ROOT, Found, ifb_name
 from netem.readback import Qdisc, parse
 from netem.seed import refuse_unknown_seed
@@ -117,15 +118,12 @@ def _run(device: str, argv: list[str], runner: Runner) -> None:
 def _told(device: str, argv: list[str], words: str) -> AskedWrongError | HostLacksError | LabBrokeError:
     """What a failed line means to whoever asked, with the mend."""
     if any(sign in words for sign in FORBIDDEN):
-        return HostLacksError(f"changing {device} needs root (CAP_NET_ADMIN): run it with sudo")
+        return HostLacksError(f"changing {device} needs root (CAP_NET_ADMIN)", "run it with sudo")
     said = next((sign for sign in UNKNOWN if sign in words), None)
     if said is not None:
         module = UNKNOWN[said] or f"sch_{next(word for word in argv if word in QDISCS)}"
-        release = platform.release()
-        return HostLacksError(
-            f"this kernel ({release}) has no {module}: `modprobe {module}`, or install its extra modules "
-            f"(Debian/Ubuntu: apt-get install linux-modules-extra-{release}); a drill's own lab does not need them"
-        )
+        mend = f"{load(module)}; a drill's own lab does not need it"
+        return HostLacksError(f"this kernel ({platform.release()}) has no {module}", mend)
     if any(sign in words for sign in REFUSED):
         return AskedWrongError(f"{device} was given another qdisc just now by somebody else: it is left alone")
     return LabBrokeError(words)

@@ -38,12 +38,18 @@ SWITCHES = (
 )
 
 
-def cage_problem() -> str | None:
-    """None if a cage can be made here, else one line that says why not and what mends it."""
+def cage_lacks() -> HostLacksError | None:
+    """None if a cage can be made here, else why not and what mends it."""
     try:
         return _trial()[1]
     except HostLacksError as error:
-        return str(error)
+        return error
+
+
+def cage_problem() -> str | None:
+    """The same as one line."""
+    lacks = cage_lacks()
+    return None if lacks is None else str(lacks)
 
 
 def run_in_cage(argv: Sequence[str]) -> int:
@@ -53,9 +59,9 @@ def run_in_cage(argv: Sequence[str]) -> int:
     Standard streams are the caller's own. Must be called from the main thread, for it takes the handlers of
     SIGINT, SIGTERM and SIGHUP while the cage lives. Raises HostLacksError where no cage can be made.
     """
-    flags, problem = _trial()
-    if problem is not None:
-        raise HostLacksError(problem)
+    flags, lacks = _trial()
+    if lacks is not None:
+        raise lacks
     reader, writer = os.pipe()
     with _Lifeline(writer) as lifeline, _handling(lifeline.pass_on):
         init = [sys.executable, "-I", "-S", cage_init.__file__, str(reader)]
@@ -126,8 +132,10 @@ def _handling(handler: Callable[[int, FrameType | None], None]) -> Iterator[None
 
 
 @cache
-def _trial() -> tuple[tuple[str, ...], str | None]:
-    """The flags with which a cage could really be made just now, or the problem."""
+def _trial() -> tuple[tuple[str, ...], HostLacksError | None]:
+    """The flags with which a cage could really be made just now, or what is lacking."""
+    for program in ("unshare", "mount", "ip"):  # a missing one must not look like a missing right
+        find(program)
     choices = [NAMESPACES, AS_ORDINARY_USER + NAMESPACES] if os.geteuid() == 0 else [AS_ORDINARY_USER + NAMESPACES]
     words = ""
     for flags in choices:
@@ -140,14 +148,15 @@ def _trial() -> tuple[tuple[str, ...], str | None]:
     return (), explain(words, os.geteuid() == 0, _switched_off())
 
 
-def explain(words: str, is_root: bool, switched_off: Sequence[str]) -> str:
-    """One line: no cage can be made here, why, and the mend."""
-    mend = " and ".join(f"`sudo {command}`" for command in switched_off)
+def explain(words: str, is_root: bool, switched_off: Sequence[str]) -> HostLacksError:
+    """No cage can be made here: why, and the mend."""
+    mend = " and ".join(f"sudo {command}" for command in switched_off)
     if mend:
         also = "" if is_root else ", or run as root"
-        return f"no private namespaces here: unprivileged user namespaces are switched off; run {mend}{also}"
+        told = "no private namespaces here, for unprivileged user namespaces are switched off"
+        return HostLacksError(told, mend + also)
     hint = "give the container CAP_SYS_ADMIN (docker: --privileged)" if is_root else "run as root"
-    return f"no private namespaces here: unshare said {words!r}; {hint}"
+    return HostLacksError(f"no private namespaces here, for unshare said {words!r}", hint)
 
 
 def _switched_off() -> list[str]:

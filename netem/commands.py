@@ -12,26 +12,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from netem.errors import HostLacksError, LabBrokeError
+from netem.mends import install
 
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 DEADLINE_S = 30.0
-
-PACKAGES = {
-    "ip": "iproute2",
-    "tc": "iproute2",
-    "nft": "nftables",
-    "conntrack": "conntrack",
-    "ethtool": "ethtool",
-    "ping": "iputils-ping",
-    "nsenter": "util-linux",
-    "unshare": "util-linux",
-    "mount": "mount",
-    "insmod": "kmod",
-    "linux.uml": "user-mode-linux",
-    "tinyproxy": "tinyproxy",
-    "cc": "gcc and libc6-dev",
-}
-
 
 # What the lab needs whichever kernel routes; asked for before anything is built.
 LAB_PROGRAMS = ("ip", "tc", "nft", "conntrack", "ethtool", "ping", "nsenter")
@@ -49,13 +33,10 @@ def search_path() -> str:
 
 
 def find(program: str) -> str:
-    """The full path of a program, or HostLacksError with the package to install."""
+    """The full path of a program, or HostLacksError with the command that installs it."""
     found = shutil.which(program, path=search_path())
     if found is None:
-        package = PACKAGES.get(program, program)
-        raise HostLacksError(
-            f"{program} is not installed: install {package} (Debian/Ubuntu: apt-get install {package})"
-        )
+        raise HostLacksError(f"{program} is not installed", install([program]))
     return found
 
 

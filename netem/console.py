@@ -19,6 +19,10 @@ READY = f"{MARK} ready"
 # The guest's console is a terminal in line mode: a longer line would be cut there in silence.
 LONGEST_LINE = 4000
 LAST_WORDS = 12
+# The stack and the registers of a kernel that panics, which tell a reader nothing and push out what does.
+NOISE = re.compile(
+    r"\s*(\[<[0-9a-f]+>\]|(Stack|Call Trace|R[A-Z0-9]{1,2}|EFLAGS|Modules linked in|CPU|Pid)\b.*:|[0-9a-f ]{16,}$)"
+)
 
 
 class Console:
@@ -99,7 +103,7 @@ class Console:
 
     def _note(self, raw: bytes) -> str:
         line = raw.decode(errors="replace").strip("\r")
-        if line:
+        if line and not NOISE.match(line):
             self._recent.append(line)
         return line
 

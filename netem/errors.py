@@ -2,7 +2,7 @@
 
     NetemError
     ├── AskedWrongError   the caller asked for something impossible or something that would lie
-    ├── HostLacksError    this machine lacks a program, a right or a kernel part; the message names the mend
+    ├── HostLacksError    this machine lacks a program, a right or a kernel part; ``mend`` is what to do about it
     └── LabBrokeError     a part of the lab failed although it was there: a command, the router, a proof
 
 Every message is one line: what, where, with which value, and what to do about it.
@@ -18,7 +18,11 @@ class AskedWrongError(NetemError):
 
 
 class HostLacksError(NetemError):
-    """The machine lacks what the lab needs."""
+    """The machine lacks what the lab needs: what that is, and the mend."""
+
+    def __init__(self, told: str, mend: str) -> None:
+        super().__init__(f"{told}: {mend}")
+        self.told, self.mend = told, mend
 
 
 class LabBrokeError(NetemError):

@@ -15,4 +15,4 @@ USAGE = "tc qdisc add dev lo root netem help 2>&1 || true"
 def refuse_unknown_seed(wanted: Iterable[Impairment], ask: Callable[[str], str]) -> None:
     """HostLacksError if one of these has a seed and tc's usage, asked for with a line of shell, tells of none."""
     if any(each.seed is not None for each in wanted) and " seed " not in ask(USAGE):
-        raise HostLacksError("the tc here knows no netem seed: leave `seed` out, or install a newer iproute2 (6.6)")
+        raise HostLacksError("the tc here knows no netem seed", "leave `seed` out, or install a newer iproute2 (6.6)")

@@ -29,7 +29,10 @@ def table(name: str) -> NDArray[np.float64]:
     for place in PLACES:
         for path in sorted(Path(place).glob(f"tc/{name}.dist")) + sorted(Path(place).glob(f"*/tc/{name}.dist")):
             return parse_table(path.read_text())
-    raise HostLacksError(f"iproute2's table {name}.dist is in none of {', '.join(PLACES)}: install iproute2 in full")
+    raise HostLacksError(
+        f"iproute2's table {name}.dist is in none of {', '.join(PLACES)}",
+        "sudo apt-get install --reinstall iproute2",
+    )
 
 
 def parse_table(text: str) -> NDArray[np.float64]:

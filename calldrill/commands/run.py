@@ -3,7 +3,6 @@
 It stays outside the cage, so it survives whatever ends the drill and always gets to judge what was recorded.
 """
 
-import shutil
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -16,12 +15,6 @@ from calldrill.errors import RunError
 from calldrill.options import BaselineOption, JsonOption, LangOption, OutOption, SetOption, known_language
 from calldrill.runs import begin, finish_run, new_folder, tell
 from measures.run import EXIT_INTERRUPTED, EXIT_THRESHOLD_FAILED, Status, exit_code
-
-NEEDED = {
-    "ip": "iproute2", "tc": "iproute2", "nft": "nftables", "conntrack": "conntrack", "ethtool": "ethtool",
-    "nsenter": "util-linux", "unshare": "util-linux", "ping": "iputils-ping", "turnserver": "coturn",
-    "espeak-ng": "espeak-ng",
-}  # fmt: skip
 
 
 def run(
@@ -47,15 +40,11 @@ def run(
 
 def _check_host() -> None:
     """Say at once what would fail later. Raises `RunError` with the mend."""
-    from netem.cage import cage_problem  # noqa: PLC0415  the other commands start without it
+    from calldrill.needs import drill_lacks  # noqa: PLC0415  the other commands start without it
 
-    path = ":".join(["/usr/sbin", "/sbin", "/usr/bin", "/bin"])
-    missing = sorted({p for c, p in NEEDED.items() if not (shutil.which(c) or shutil.which(c, path=path))})
-    if missing:
-        raise RunError(f"missing programs; install them with: sudo apt-get install {' '.join(missing)}")
-    problem = cage_problem()
-    if problem is not None:
-        raise RunError(problem)
+    lacks = drill_lacks()
+    if lacks is not None:
+        raise RunError(str(lacks))
 
 
 def _conduct(folder: Path) -> Status:

@@ -74,7 +74,7 @@ def test_foreign_qdiscs_stay_and_a_missing_kernel_part_is_named_and_leaves_nothi
     if told["has"]:
         assert (words, watched) == (None, True)
     else:
-        assert "has no sch_netem: `modprobe sch_netem`, or install its extra modules" in words
+        assert "has no sch_netem: sudo modprobe sch_netem, or sudo apt-get install" in words
         assert (devices, watched) == ([], False)
         assert set(kinds) <= {"noqueue"}
 

@@ -34,7 +34,7 @@ class Failing:
             "handle ca11: netem",
             "Error: Specified qdisc kind is unknown.",
             HostLacksError,
-            "has no sch_netem: `modprobe",
+            "has no sch_netem: sudo modprobe",
         ),
         ("handle ca11: prio", "Error: Specified qdisc kind is unknown.", HostLacksError, "has no sch_prio"),
         ("parent ca11: protocol", "Error: TC classifier not found.", HostLacksError, "has no cls_u32"),

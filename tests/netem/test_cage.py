@@ -41,10 +41,11 @@ def test_outside_a_cage_nothing_is_mounted():
 
 
 def test_each_switch_is_named_with_its_mend():
-    text = explain("Operation not permitted", False, ["sysctl -w user.max_user_namespaces=10000"])
-    assert "switched off; run `sudo sysctl -w user.max_user_namespaces=10000`, or run as root" in text
-    assert "\n" not in text
-    assert "--privileged" in explain("Operation not permitted", True, [])
+    lacks = explain("Operation not permitted", False, ["sysctl -w user.max_user_namespaces=10000"])
+    assert lacks.mend == "sudo sysctl -w user.max_user_namespaces=10000, or run as root"
+    assert str(lacks).endswith(f"switched off: {lacks.mend}")
+    assert "\n" not in str(lacks)
+    assert "--privileged" in explain("Operation not permitted", True, []).mend
 
 
 @lab

@@ -14,7 +14,7 @@ from netem.kernel_router import KernelShell, has_netem
 from netem.proof import describe
 from netem.router import Leg, Router
 from netem.topology import Addresses
-from netem.uml_router import find_netem_module, kernel_arguments, needs_shim
+from netem.uml_router import UmlShell, find_netem_module, kernel_arguments, needs_shim
 
 
 class Recorder:
@@ -89,6 +89,23 @@ def test_uml_boots_from_the_host_with_both_taps():
     assert "vec0:transport=tap,ifname=wan0,depth=64,gro=0,mac=02:ca:11:00:00:01" in line
     assert "vec1:transport=tap,ifname=srv0," in line
     assert len(line) < 2048
+
+
+def test_without_taps_a_leg_is_a_veth_pair_whose_other_end_the_guest_opens(tmp_path: Path):
+    line = " ".join(kernel_arguments(tmp_path, Path("m"), Path("n"), link="veth"))
+    assert "vec0:transport=raw,ifname=wan0u,depth=64,gro=0,mac=02:ca:11:00:00:01" in line
+    assert "vec1:transport=raw,ifname=srv0u," in line
+    assert UmlShell(tmp_path, link="veth").devices == UmlShell(tmp_path, link="tap").devices == ("vec0", "vec1")
+
+
+def test_the_last_words_of_a_kernel_that_panics_are_those_that_tell_why(far_end):
+    console, _, answers = far_end
+    trace = [f" [<6004{n:04x}>] ? um_set_signals+0x0/0x3e" for n in range(30)]
+    words = ["/init: 14: insmod: not found", "Kernel panic - not syncing: Attempted to kill init!", "Call Trace:"]
+    os.write(answers, "\n".join([*words, *trace, "00000000deadbeef 0000000000000000", ""]).encode())
+    os.close(answers)
+    with pytest.raises(LabBrokeError, match="last lines: /init: 14: insmod: not found / Kernel panic - not syncing"):
+        console.wait_ready(1)
 
 
 def test_the_shim_is_for_amx_only():
