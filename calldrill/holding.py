@@ -26,7 +26,7 @@ SCHEMA_VERSION = 1
 def hold_target(target: Target, minutes: float, access: Access) -> HoldResult:
     """Hold for that long; Ctrl-C ends it with what is known. Raises `BadInput` and `RunError`."""
     if not isinstance(target, IceUri):
-        raise BadInput(f"--hold {target.text}: nothing is held for a STAMP sender; give stun:, turn: or turns:")
+        raise BadInput(f"--hold {target.text}: that far end holds nothing for its senders; give stun:, turn: or turns:")
     stop = threading.Event()
     before = signal.signal(signal.SIGINT, lambda *_: stop.set())
     try:
