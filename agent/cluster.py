@@ -109,6 +109,7 @@ class Cluster:
         place: bytes | None = await self._redis.get(CALL.format(session_id))  # type: ignore[assignment]
         if written is None:
             self._forget(session_id)
+            await self._redis.zrem(INDEX, session_id)
             return None
         await self._redis.zadd(INDEX, {session_id: await self._now_s()})
         document = msgspec.msgpack.decode(written, type=Document)
@@ -173,6 +174,7 @@ class Cluster:
         for session in [one for one in self._store if one.call_id is not None]:
             await self._redis.expire(KEY.format(session.id), self._ttl_s)
             await self._redis.expire(CALL.format(session.id), self._ttl_s)
+            await self._redis.zadd(INDEX, {session.id: await self._now_s()})
 
     async def _save_changed(self) -> None:
         for session in [one for one in self._store if one.id in self._changed]:

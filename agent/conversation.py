@@ -247,7 +247,7 @@ class Conversation:
     async def _run(self, reply: Reply, heard: str | None) -> None:
         await self._faults.before_answer()
         self._speeches.append(reply.speech)
-        await reply.run(heard)
+        await reply.run(heard, self._faults.failure())
 
     def interrupt(self, reason: str) -> None:
         """Stop what is being made and what is being said, now."""

@@ -12,7 +12,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from agent.stages import StageError
+
 LEAK_OCTETS = 1_000_000
+MODEL_ERRORS = (
+    StageError("model_rate_limited", "a fault that was asked for: too many requests", type="rate_limit_error"),
+    StageError("model_overloaded", "a fault that was asked for: the service has too much to do"),
+    StageError("model_disconnected", "a fault that was asked for: the service broke off"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,12 @@ KINDS: dict[str, Kind] = {
     "deaf": Kind("call", "Nothing that is spoken is heard."),
     "no-barge-in": Kind("call", "The agent speaks on when it is spoken over."),
     "forgetful": Kind("call", "A call that takes up a session finds it empty."),
+    "model-error": Kind(
+        "call",
+        "Of so many answers the last fails as a model's service does: too many requests, overloaded, broken off.",
+        2,
+        "answers",
+    ),
     "leak": Kind("call", "So much memory is lost with every answer.", 5, "MB"),
     "ghost-session": Kind("call", "A call lives on when its caller has hung up or come back with another."),
     "rate-limited": Kind("door", "A call is refused with 429, and Retry-After.", 2, "s"),
@@ -81,6 +94,7 @@ class CallFaults:
 
     def __init__(self, faults: dict[str, Fault], clock: Callable[[], float], began_s: float) -> None:
         self._faults, self._clock, self._began_s = faults, clock, began_s
+        self._answers = 0
 
     def active(self, name: str) -> float | None:
         """The fault's value if it is in force now, else None."""
@@ -98,6 +112,15 @@ class CallFaults:
             _LEAKED.append(bytearray(b"\1") * int(leaked * LEAK_OCTETS))
         if slow_ms is not None:
             await asyncio.sleep(slow_ms / 1000)
+
+    def failure(self) -> StageError | None:
+        """What the answer that is about to be made ends with, if it is one of those that fail."""
+        every = self.active("model-error")
+        if every is None:
+            return None
+        self._answers += 1
+        failed, rest = divmod(self._answers, max(1, int(every)))
+        return None if rest else MODEL_ERRORS[(failed - 1) % len(MODEL_ERRORS)]
 
 
 _LEAKED: list[bytearray] = []  # what a leak is: nobody ever takes it out

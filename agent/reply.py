@@ -49,9 +49,12 @@ class Reply:
         self._usage: Usage | None = None
         self._sentences: asyncio.Queue[str | None] = asyncio.Queue()
 
-    async def run(self, heard: str | None) -> None:
-        """Make the answer. Raises nothing but for cancellation: a failure is told to the caller."""
+    async def run(self, heard: str | None, failure: StageError | None = None) -> None:
+        """Make the answer, or fail with ``failure``. Raises nothing but for cancellation: a failure is told."""
         self._begin()
+        if failure is not None:
+            self._fail(failure)
+            return
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._think(heard))

@@ -166,7 +166,8 @@ class Agent:
         return self.sessions.get(session_id)
 
     async def refresh(self, session: Session) -> None:
-        """Before a turn: take what other servers have done in the session."""
+        """Before a turn: it is used, and other servers may have done something in it."""
+        self.sessions.get(session.id)
         if self.cluster is not None:
             with contextlib.suppress(RedisError):
                 await self.cluster.find(session.id)
@@ -233,8 +234,10 @@ class Agent:
             await self.cluster.took_call(call.session)
 
     def _gone(self, session: Session, call_id: str) -> None:
+        self.sessions.get(session.id)  # its time to live begins where its call ended
         if self.cluster is not None:
             self.cluster.lost_call(session, call_id)
+            self.cluster.changed(session.id)
         self.socket.release_line(session.id)
 
     async def _admit(self, session: Session) -> CallFaults:

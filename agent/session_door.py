@@ -43,7 +43,7 @@ async def open_session(request: Request) -> Response:
     session, resumed = await _session(request, agent, asked.resume_token), asked.resume_token is not None
     key, ttl_s = agent.settings.signing_key, agent.settings.session_ttl_s
     token, expires_at = tokens.issue(key, session.id, ttl_s, "session")
-    resume, _ = tokens.issue(key, session.id, ttl_s, "resume")
+    resume, _ = tokens.issue(key, session.id, tokens.RESUME_TTL_S, "resume")
     secret, _ = tokens.issue(key, session.id, agent.settings.token_ttl_s)
     told = {
         "sessionId": session.id, "token": token, "expiresAt": expires_at, "resumeToken": resume, "secret": secret,

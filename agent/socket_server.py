@@ -274,7 +274,8 @@ class SocketServer:
         self._agent.audit.note("connected", session=session.id, address=connection.address)
         await self.sio.enter_room(connection.sid, session.id)
         self.open_line(session)
-        resume, expires_at = tokens.issue(settings.signing_key, session.id, settings.session_ttl_s, "resume")
+        resume, _ = tokens.issue(settings.signing_key, session.id, tokens.RESUME_TTL_S, "resume")
+        expires_at = int(time.time()) + settings.session_ttl_s
         cluster = self._agent.cluster
         call_id = session.call_id or (cluster.call_elsewhere(session) if cluster is not None else None)
         return protocol.Session(session.id, resume, expires_at, call_id, len(session.history))

@@ -5,8 +5,10 @@ kind           audience                  lets its bearer
 =============  ========================  =========================================================================
 client secret  ``calldrill-agent``       place a call for its session, within a minute; also open a Socket.IO connection
 session token  ``…/session``             use Socket.IO and the history of its session
-resume token   ``…/resume``              fetch new tokens for its session, without the API key
+resume token   ``…/resume``              fetch new tokens for its session, without the API key, as long as that lives
 =============  ========================  =========================================================================
+
+A call may last longer than a session lives unused, so a resume token is good for a day.
 
 Each carries an expiry and the session's id as subject. A client secret begins with ``ek_``, which is what clients of
 the OpenAI Realtime API expect of an ephemeral key.
@@ -19,6 +21,7 @@ import jwt
 
 PREFIX = "ek_"
 ALGORITHM = "HS256"
+RESUME_TTL_S = 86_400
 Kind = Literal["secret", "session", "resume"]
 AUDIENCES: dict[Kind, str] = {
     "secret": "calldrill-agent",
