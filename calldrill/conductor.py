@@ -74,7 +74,7 @@ class Conductor:
         logs, at = self._folder / "logs", lab.addresses
         part, ports = self._drill.agent, Ports.of(lab.topology)
         agent = stack.enter_context(
-            services.agent_service(lab.server, at, self._secrets, part.command, logs / "agent.log", ports.agent)
+            services.agent_service(lab.server, at, self._secrets, part, logs / "agent.log", ports.agent)
         )
         coturn = stack.enter_context(services.coturn_service(
             lab.server, at, self._secrets, certificates, self._runtime, logs / "coturn.log", ports.tls

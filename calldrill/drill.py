@@ -69,6 +69,10 @@ class AgentPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ready_timeout_s: Annotated[
         float, msgspec.Meta(gt=0, le=300, description="how long it may take until it listens")
     ] = 20.0
+    faults: Annotated[
+        str,
+        msgspec.Meta(description="[faults](agent-faults.md) of the embedded agent, to see if they are noticed"),
+    ] = ""
     metrics: Annotated[
         str, msgspec.Meta(description="address of its Prometheus page, where its memory then stands")
     ] = ""
@@ -234,7 +238,7 @@ def _known_keys(place: str, data: dict[str, Any]) -> str:
 def _trouble(drill: Drill) -> str | None:
     """What the types could not see; None when all is well."""
     return (
-        _metrics_trouble(drill.agent.metrics)
+        _agent_trouble(drill.agent)
         or _family_trouble(drill.lab)
         or timeline_trouble(drill.timeline, drill.lab.topology())
         or callers_trouble(drill.callers, len(drill.lab.sites))
@@ -246,6 +250,12 @@ def _family_trouble(lab: LabPart) -> str | None:
     if any(not site.has_ipv4 for site in lab.topology().sites):
         return "lab.family: 'ipv6' alone carries no drill, for its callers and its agent speak IPv4; use 'dual'"
     return None
+
+
+def _agent_trouble(agent: AgentPart) -> str | None:
+    if agent.faults and agent.command:
+        return "agent.faults: are the embedded agent's; another one is given its own by agent.command"
+    return _metrics_trouble(agent.metrics)
 
 
 def _metrics_trouble(address: str) -> str | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calldrill.certificates import Certificates
+from calldrill.drill import AgentPart
 from calldrill.service import Service
 from netem.commands import find
 from netem.namespace import Namespace
@@ -55,9 +56,9 @@ def base_environment() -> dict[str, str]:
 
 
 def agent_service(
-    namespace: Namespace, at: Addresses, keys: Secrets, command: tuple[str, ...], log: Path, port: int = AGENT_PORT
+    namespace: Namespace, at: Addresses, keys: Secrets, part: AgentPart, log: Path, port: int = AGENT_PORT
 ) -> Service:
-    """The agent under test on its own address: the embedded one, or whatever ``command`` starts."""
+    """The agent under test on its own address: the embedded one with the faults asked for, or what a command starts."""
     env = {
         **base_environment(),
         "CALLDRILL_AGENT_HOST": at.agent,
@@ -65,7 +66,8 @@ def agent_service(
         "CALLDRILL_AGENT_API_KEY": keys.api_key,
         "CALLDRILL_AGENT_RECOGNISER": "none",  # the cores are for the calls; a drill's turns are counted, not read
     }
-    return Service("the agent", namespace, command or [sys.executable, "-m", "agent"], env, log)
+    embedded = [sys.executable, "-m", "agent", *(["--faults", part.faults] if part.faults else [])]
+    return Service("the agent", namespace, part.command or embedded, env, log)
 
 
 def reflector_service(namespace: Namespace, at: Addresses, log: Path) -> Service:

@@ -36,6 +36,10 @@ class _Wire:
     async def _send(self, data: bytes) -> None:
         self._to_path(data)
 
+    def cut(self) -> None:
+        """Nothing goes out any more."""
+        self._to_path = lambda data: None
+
 
 class Association:
     """DTLS, SRTP and one data channel. ``on_message`` gets texts, ``on_open`` tells that the channel is open."""
@@ -147,8 +151,10 @@ class Association:
             self._sctp._t3_cancel()
             self._sctp._t3_expired()
 
-    async def close(self) -> None:
-        """Tell the far end, and forget what is queued. Errors do not keep the rest from closing."""
+    async def close(self, *, goodbye: bool = True) -> None:
+        """Tell the far end (not without ``goodbye``), forget what is queued. Errors keep nothing else from closing."""
+        if not goodbye:
+            self._wire.cut()
         for closing in (self._sctp.stop(), self._dtls.stop()):
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(closing, CLOSE_DEADLINE_S)

@@ -377,18 +377,21 @@ class Peer:
         if not task.cancelled():
             task.exception()  # told to the owner by the state; retrieved so that nobody is warned of it later
 
-    async def close(self) -> None:
-        """Close everything, even when one of the closes fails. May be repeated."""
+    async def close(self, *, goodbye: bool = True) -> None:
+        """Close everything, even when one of the closes fails. May be repeated.
+
+        Without ``goodbye`` the far end is told nothing, as when a tab or a phone dies: it has to notice.
+        """
         if self._closing is None:
             self._step("close")
-            self._closing = asyncio.ensure_future(self._release())
+            self._closing = asyncio.ensure_future(self._release(goodbye))
         await asyncio.shield(self._closing)
 
-    async def _release(self) -> None:
+    async def _release(self, goodbye: bool = True) -> None:
         self._clock.unsubscribe(self._on_frame)
         for task in list(self._work):
             task.cancel()
-        await self._association.close()
+        await self._association.close(goodbye=goodbye)
         await self._paths.close()
         await asyncio.gather(*self._work, return_exceptions=True)
         self._handlers.mute()

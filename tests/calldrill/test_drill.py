@@ -57,6 +57,7 @@ WRONG = [
     (GOOD + '[callers]\ncodec = "g729"\n', "callers.codec: "),
     (GOOD + '[callers]\nprotocol = "sip"\n', "callers.protocol: "),
     (GOOD + '[callers]\npath = "api"\n', "callers.path: 'api' has to begin with /"),
+    (GOOD + '[agent]\ncommand = ["x"]\nfaults = "slow"\n', "agent.faults: are the embedded agent's"),
     (GOOD + "[callers]\nworkers = 0\n", "callers.workers: "),
     (
         GOOD + '[callers]\narrivals = {shape = "wave", per_s = 1}\n',

@@ -95,6 +95,15 @@ async def test_hanging_up_closes_the_other_side() -> None:
         await until(lambda: b.peer.state == "closed")
 
 
+async def test_who_dies_without_a_goodbye_is_missed_only_by_silence() -> None:
+    patience = Patience(disconnected_after_s=0.3, failed_after_s=0.8)
+    async with connected_pair(patience=patience) as (a, b):
+        await until(lambda: len(a.packets) > 5)
+        await b.peer.close(goodbye=False)
+        await until(lambda: a.peer.state == "failed")
+        assert a.states[-2:] == ["disconnected", "failed"]
+
+
 async def test_a_closed_pair_leaves_no_task_socket_or_thread() -> None:
     process = psutil.Process()
 
