@@ -153,6 +153,6 @@ def _quantile(ax: Axes, back: Floats, sent: int, p: float, name: str, height: fl
     if value is None:
         label, colour = f"{name}  {say('lost')}", FAULT
     else:
-        label, colour = f"{name}  {value:.0f} ms", INK
+        label, colour = f"{name}  {value:.{0 if value >= 10 else 2}f} ms", INK
         ax.plot([value], [100 * p], "o", color=AGENT, markersize=5, zorder=3)
     ax.text(0.97, height, label, transform=ax.transAxes, ha="right", color=colour, fontsize=9)
