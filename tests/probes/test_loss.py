@@ -121,3 +121,20 @@ def test_a_long_mixed_gap_has_exact_totals_though_packets_stay_open() -> None:
     assert told.count == LossCount(up=71, down=1)
     assert {told.sides[seq] for seq in range(2, 11)} == {"unknown"}
     assert {told.sides[seq] for seq in range(11, 74)} == {"up"}
+
+
+_NUMBERS = st.integers(-2, 40)
+
+
+@given(
+    st.sets(st.integers(0, 40)),
+    st.lists(st.tuples(_NUMBERS, st.integers(-5, 2**32)), max_size=30),
+    st.lists(st.tuples(_NUMBERS, st.integers(0, 2**64 - 1)), max_size=30),
+    st.sets(st.integers(0, 40)),
+)
+def test_a_far_end_that_tells_nonsense_makes_no_loss_come_or_go(
+    sent: set[int], replies: list, receipts: list, extra: set[int]
+) -> None:
+    told = loss_sides(sorted(sent), replies, receipts, frozenset(extra))
+    assert set(told.sides) == sent - extra - {ours for ours, _ in replies}
+    assert told.count.total == len(told.sides)
