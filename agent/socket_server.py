@@ -1,13 +1,11 @@
-"""The Socket.IO side: connections, who they are, and what they ask for.
+"""The Socket.IO side: connections, who they are for, and what they are told.
 
 Theory of operation
 -------------------
 A connection is for one session, which it says by a token, in the handshake's ``auth`` or by `authenticate`; one that
 says nothing is closed after ten seconds. All connections of a session are one room, on one server or, with Redis, on
-several. Every event goes through the table in `agent.protocol`: known? allowed? well formed? not too many? Then its
-handler below is called, and what that returns is the acknowledgement. Events of one connection are handled in order.
-
-What the session does is not done here but by its `agent.line.Line`.
+several. What a connection asks for goes to the desk (`agent.socket_desk`), one event after another; what the session
+does is told to its room by its line (`agent.line`). Transports that say nothing, or nothing sensible, are ended here.
 """
 
 import asyncio
@@ -15,22 +13,19 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import socketio
 from starlette.types import Receive, Scope, Send
 
-from agent import protocol, tokens
+from agent import protocol
 from agent.handshakes import Handshakes
 from agent.line import Line
-from agent.outlet import Outlet
 from agent.packets import StrictPacket
 from agent.protocol import Problem, Record
 from agent.rate import Bucket
-from agent.refusal import Refusal
 from agent.sessions import Session
-from agent.socket_call import CHUNK_MS, BadChunkError, Format, SocketCall
+from agent.socket_desk import Connection, Desk, Refused, read
 
 if TYPE_CHECKING:
     from agent.running import Agent
@@ -43,32 +38,11 @@ _quiet = logging.getLogger("agent.socketio.library")
 _quiet.setLevel(logging.CRITICAL)  # it tells every mistake of a client with a traceback
 
 
-class Refused(Exception):  # noqa: N818  an answer, not a fault
-    """An event that is answered with a problem."""
-
-    def __init__(self, kind: str, code: str, message: str, param: str | None = None) -> None:
-        super().__init__(message)
-        self.problem = Problem(kind, code, message, param)
-
-
-@dataclass(slots=True)
-class Connection:
-    """One connection. ``strikes`` counts refused events; a good one makes up for one."""
-
-    sid: str
-    address: str
-    since_s: float
-    bucket: Bucket
-    session: Session | None = None
-    call: SocketCall | None = None
-    strikes: int = 0
-
-
 class SocketServer:
     """All Socket.IO connections of this process."""
 
     def __init__(self, agent: "Agent") -> None:
-        self._agent = agent
+        self._agent, self._desk = agent, Desk(agent, self)
         self._connections: dict[str, Connection] = {}
         self._lines: dict[str, Line] = {}
         self._handshakes = Handshakes()
@@ -143,11 +117,9 @@ class SocketServer:
         connection = Connection(sid, address, now_s, bucket)
         if auth is not None:
             try:
-                asked = protocol.read("authenticate", auth)
+                asked = read("authenticate", auth)
                 assert isinstance(asked, protocol.Authenticate)
-                told = await self._admit(connection, asked)
-            except protocol.BadEventError as error:
-                raise _refusal(_invalid(error)) from None
+                told = await self._desk.admit(connection, asked)
             except Refused as refused:
                 raise _refusal(refused.problem) from None
             asyncio.get_running_loop().call_soon(lambda: asyncio.ensure_future(self._emit(told, sid)))
@@ -229,56 +201,19 @@ class SocketServer:
         if connection is None:
             await self._close(sid)
             return protocol.acknowledgement(Problem("server_error", "closed", "this connection is closed"))
-        try:
-            answer = await self._do(connection, event, data)
-            connection.strikes = max(0, connection.strikes - 1)
-        except Refused as refused:
-            answer = refused.problem
-            connection.strikes += 1
-        except Exception as error:  # ours, not the client's
-            log.exception("event %r failed", event[:40])
-            answer = Problem("server_error", "internal_error", type(error).__name__)
+        answer = await self._desk.answer(connection, event, data)
         if connection.strikes > protocol.STRIKES_MAX:
             await self._close(sid)
         return protocol.acknowledgement(answer)
 
-    async def _do(self, connection: Connection, event: str, data: object) -> Record:
-        if not connection.bucket.take(1, time.monotonic()):
-            raise Refused("rate_limit_error", "rate_limited", f"at most {protocol.EVENTS_PER_S} events a second")
-        known = protocol.CLIENT_EVENTS.get(event)
-        if known is None:
-            raise Refused("invalid_request_error", "unknown_event", f"unknown event {event[:80]!r}")
-        if known.needs_session and connection.session is None:
-            raise Refused("authentication_error", "not_authenticated", "send authenticate first")
-        try:
-            asked = protocol.read(event, data)
-        except protocol.BadEventError as error:
-            raise Refused(*_fields(_invalid(error))) from None
-        return await _HANDLERS[event](self, connection, asked)
-
-    async def _admit(self, connection: Connection, asked: protocol.Authenticate) -> Record:
-        if connection.session is not None:
-            raise Refused("invalid_request_error", "already_authenticated", "this connection has its session")
-        settings = self._agent.settings
-        try:
-            session_id = tokens.verify_any(settings.signing_key, asked.token)
-        except tokens.TokenError as error:
-            self._agent.audit.note("refused", code=error.code, path="/socket.io/", address=connection.address)
-            raise Refused("authentication_error", error.code, str(error), "token") from None
-        try:
-            session = await self._agent.session_for(session_id)
-        except Refusal as refusal:
-            kind = "server_error" if refusal.status >= 500 else "authentication_error"
-            raise Refused(kind, refusal.code, str(refusal), "token") from None
-        connection.session = session
-        self._agent.audit.note("connected", session=session.id, address=connection.address)
-        await self.sio.enter_room(connection.sid, session.id)
+    async def join(self, sid: str, session: Session) -> None:
+        """From now on a connection is told what goes on in a session."""
+        await self.sio.enter_room(sid, session.id)
         self.open_line(session)
-        resume, _ = tokens.issue(settings.signing_key, session.id, tokens.RESUME_TTL_S, "resume")
-        expires_at = int(time.time()) + settings.session_ttl_s
-        cluster = self._agent.cluster
-        call_id = session.call_id or (cluster.call_elsewhere(session) if cluster is not None else None)
-        return protocol.Session(session.id, resume, expires_at, call_id, len(session.history))
+
+    def line(self, session_id: str) -> Line:
+        """The line of a session that somebody is connected for."""
+        return self._lines[session_id]
 
     def open_line(self, session: Session) -> None:
         """Have the session's life told to its room."""
@@ -301,66 +236,6 @@ class SocketServer:
     async def _emit(self, record: Record, to: str) -> None:
         with contextlib.suppress(Exception):
             await self.sio.emit(protocol.NAMES[type(record)], protocol.write(record), to=to)
-
-    def _line(self, connection: Connection) -> Line:
-        assert connection.session is not None
-        return self._lines[connection.session.id]
-
-    async def _message(self, connection: Connection, asked: protocol.Message) -> Record:
-        return protocol.Taken(await self._line(connection).written(asked.text))
-
-    async def _barge_in(self, connection: Connection, asked: protocol.BargeIn) -> Record:
-        return protocol.Stopped(await self._line(connection).interrupt())
-
-    async def _call_start(self, connection: Connection, asked: protocol.CallStart) -> Record:
-        assert connection.session is not None
-        form = Format(asked.codec, asked.sample_rate_hz if asked.codec == "pcm16" else 8000)
-        outlet = Outlet(self.sio, connection.sid)
-        try:
-            call = await self._agent.place_socket(connection.session, form, outlet.send)
-        except Refusal as full:
-            raise Refused("server_error", full.code, str(full)) from None
-        connection.call = outlet.call = call
-        return protocol.Called(call.id, form.codec, form.rate_hz, CHUNK_MS)
-
-    async def _call_end(self, connection: Connection, asked: protocol.CallEnd) -> Record:
-        return protocol.Ended(await self._line(connection).end_call())
-
-    async def _audio_chunk(self, connection: Connection, asked: protocol.AudioChunk) -> Record:
-        call = connection.call
-        if call is None or call.state != "connected":
-            raise Refused("invalid_request_error", "no_call", "send call_start first")
-        try:
-            return protocol.Heard(asked.seq, call.take(asked.seq, asked.audio))
-        except BadChunkError as bad:
-            kind = "rate_limit_error" if bad.code == "rate_limited" else "invalid_request_error"
-            raise Refused(kind, bad.code, str(bad), bad.param) from None
-
-    async def _ping_measure(self, connection: Connection, asked: protocol.PingMeasure) -> Record:
-        return protocol.Pong(asked.client_time_ms, time.time() * 1000)
-
-    async def _history(self, connection: Connection, asked: protocol.HistoryRead) -> Record:
-        session, settings = self._line(connection).session, self._agent.settings
-        await self._agent.refresh(session)
-        history = session.history
-        told = [protocol.HistoryMessage(one.id, one.role, one.text) for one in history.messages]
-        return protocol.History(told, history.size_bytes, settings.history_max_messages, settings.history_max_bytes)
-
-    async def _history_clear(self, connection: Connection, asked: protocol.HistoryClear) -> Record:
-        return protocol.Cleared(await self._agent.clear_history(self._line(connection).session))
-
-
-_HANDLERS: dict[str, Callable[[SocketServer, Connection, Any], Awaitable[Record]]] = {
-    "authenticate": SocketServer._admit,
-    "call_start": SocketServer._call_start,
-    "call_end": SocketServer._call_end,
-    "message": SocketServer._message,
-    "audio_chunk": SocketServer._audio_chunk,
-    "barge_in": SocketServer._barge_in,
-    "ping_measure": SocketServer._ping_measure,
-    "history": SocketServer._history,
-    "history_clear": SocketServer._history_clear,
-}
 
 
 def _manager(redis_url: str | None) -> socketio.AsyncManager:
@@ -385,11 +260,3 @@ def _allowed(origin: str | None, environ: dict[str, Any], origins: tuple[str, ..
 
 def _refusal(problem: Problem) -> socketio.exceptions.ConnectionRefusedError:
     return socketio.exceptions.ConnectionRefusedError(problem.code, protocol.write(problem))
-
-
-def _invalid(error: protocol.BadEventError) -> Problem:
-    return Problem("invalid_request_error", "invalid_value", str(error), error.param)
-
-
-def _fields(problem: Problem) -> tuple[str, str, str, str | None]:
-    return problem.type, problem.code, problem.message, problem.param

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from agent import protocol
 from agent.protocol import BadEventError
-from agent.socket_server import _HANDLERS
+from agent.socket_desk import HANDLERS
 
 
 def test_every_event_has_a_handler_and_a_name() -> None:
-    assert set(_HANDLERS) == set(protocol.CLIENT_EVENTS)
+    assert set(HANDLERS) == set(protocol.CLIENT_EVENTS)
     assert len(protocol.NAMES) == len(protocol.SERVER_EVENTS)
 
 

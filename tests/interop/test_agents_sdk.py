@@ -1,12 +1,17 @@
 """OpenAI's own browser SDK (`@openai/agents-realtime`) in Chromium, unchanged but for its base URL, meets our agent.
 
-The browser's microphone is a file: a spoken sentence, then silence, over and over. The page is the agent's own origin
-(its health page) with the SDK's bundle evaluated in it, on an island without a way out: nothing else can be reached.
+The browser's microphone is a file: a spoken sentence, then silence, over and over. The page is of another origin than
+the agent, as an application's is, with the SDK's bundle evaluated in it: so every request of the SDK has to pass the
+browser's CORS check. It is on an island without a way out: nothing else can be reached.
 """
 
 import asyncio
 import json
+import threading
 import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +73,34 @@ def microphone(path: Path) -> None:
         file.writeframes(np.concatenate([quiet, quiet, speech, *[quiet] * 7]).tobytes())
 
 
+class Application(BaseHTTPRequestHandler):
+    """An application's server: an empty page."""
+
+    def do_GET(self) -> None:
+        page = b"<!doctype html><title>app</title><body></body>"
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
+
+    def log_message(self, *args: object) -> None:
+        """Nobody reads it."""
+
+
+@contextmanager
+def application() -> Iterator[str]:
+    """Its origin."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Application) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 async def said(page: Page, role: str) -> list[str]:
     """What the SDK's own history says that somebody said."""
     history = json.loads(await page.run("JSON.stringify(session.history)"))
@@ -82,8 +115,9 @@ async def said(page: Page, role: str) -> list[str]:
 async def test_the_official_browser_sdk_holds_a_conversation(tmp_path: Path) -> None:
     microphone(tmp_path / "microphone.wav")
     flag = f"--use-file-for-fake-audio-capture={tmp_path / 'microphone.wav'}"
-    with running_agent() as agent:
-        async with browser_page(f"{agent.url}/health", "document.body", (flag,)) as page:
+    with application() as origin, running_agent(CORS_ORIGINS=origin) as agent:
+        async with browser_page(f"{origin}/", "document.body", (flag,)) as page:
+            assert await page.run("location.origin") == origin != agent.url
             await page.run(BUNDLE.read_text())
             secret = (await asyncio.to_thread(agent.secret))["value"]
             status = await page.run(f"({CONVERSE})({json.dumps(secret)}, '{agent.url}/v1/realtime/calls')")
