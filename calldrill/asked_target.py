@@ -8,7 +8,7 @@ from calldrill.errors import InputError
 if TYPE_CHECKING:
     from loadtest.plan import Protocol
 
-PROTOCOL_HELP = "What the target speaks: openai, whip or pipecat."
+PROTOCOL_HELP = "What the target speaks: openai, socketio, whip or pipecat."
 
 
 def check_target(where: str, url: str, protocol: str) -> "Protocol":

@@ -12,7 +12,7 @@ from measures.policy import POLICIES
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 MAX_CALLS = 1000
-TYPING: tuple[Protocol, ...] = ("openai",)
+TYPING: tuple[Protocol, ...] = ("openai", "socketio")
 
 
 class TurnPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

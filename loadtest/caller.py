@@ -24,7 +24,7 @@ from loadtest.reconnection import REACTIONS, Trigger
 from loadtest.rescue import Rescue, Tried
 from loadtest.script import Agent, GaveUp, Script
 from loadtest.steps import Stopwatch
-from loadtest.target import Target, TargetError
+from loadtest.target import Listener, Target, TargetError
 from loadtest.targets import open_target
 from loadtest.telemetry import HttpPost, Telemetry
 from measures.call import Blame, Call, CallOutcome, RtpStats
@@ -62,10 +62,11 @@ class Caller:
         self._stopwatch = Stopwatch(self._on_step)
         self._quality = QualityWatch(self._diary)
         self._rescue = Rescue(self._policy, self._reconnect, self._on_media_back, self._on_rescue_failure)
-        agent = Agent(self._type, lambda: self._quality.bitrate_kbit, self._on_reply)
-        self._script = Script(plan, due_ns, self._rescue, self._diary, agent)
-        handlers = Handlers(self._on_peer_state, self._on_packet, self._script.ear.read, self._on_frame)
         target = target or open_target(plan.protocol, plan.target, credentials.api_key, plan.attempt_deadline_s)
+        self._beside = target.beside
+        agent = Agent(self._type, lambda: self._quality.bitrate_kbit, self._on_reply, self._interrupt)
+        self._script = Script(plan, due_ns, self._rescue, self._diary, agent)
+        handlers = Handlers(self._on_peer_state, self._on_packet, self._listen(), self._on_frame)
         self._line = Line(plan, target, credentials, clock, certificate, handlers, self._stopwatch, self._diary)
         self._selected_pair, self._ended_ns = "", 0
 
@@ -132,9 +133,22 @@ class Caller:
         for number in range(self._plan.prime_messages):
             self._add_item(f"Earlier message {number + 1} of {self._plan.prime_messages}.")
 
+    def _listen(self) -> Callable[[str], None]:
+        """Hear the agent's words from where they come; who takes what the data channel brings."""
+        ear = self._script.ear
+        if self._beside is None:
+            return ear.read
+        self._beside.attach(Listener(ear.take_words, ear.take_error, self._telemetry.record, self._diary.note))
+        return lambda text: None  # the same words again
+
     def _type(self, text: str) -> bool:
         """Say something in writing and ask for an answer."""
+        if self._beside is not None:
+            return self._beside.say(text)
         return self._add_item(text) and self._send({"type": "response.create"})
+
+    def _interrupt(self) -> bool:
+        return self._beside is not None and self._beside.interrupt()
 
     def _add_item(self, text: str) -> bool:
         content = [{"type": "input_text", "text": text}]

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -126,13 +127,20 @@ class Ear:
         if not isinstance(event, dict):
             return
         if event.get("type") == "response.output_audio_transcript.delta":
-            self._add(str(event.get("response_id", "")), str(event.get("delta", "")))
-            self._wake()
+            self.take_words(str(event.get("response_id", "")), str(event.get("delta", "")))
         elif event.get("type") == "error" and isinstance(event.get("error"), dict):
-            self._on_error(_agent_error(event["error"]))
+            self.take_error(event["error"])
+
+    def take_error(self, told: dict[str, Any]) -> None:
+        """Take in an error's fields."""
+        self._on_error(_agent_error(told))
+
+    def take_words(self, response_id: str, delta: str) -> None:
+        """Take in more of an answer: its words come in pieces, and those of one response belong together."""
+        self._add(response_id, delta)
+        self._wake()
 
     def _add(self, response_id: str, delta: str) -> None:
-        """An answer's words come in pieces: those of one response belong together."""
         last = self._transcripts[-1] if self._transcripts else None
         if last is not None and response_id and last.response_id == response_id:
             last.text = (last.text + delta)[:TRANSCRIPT_MAX_CHARS]
@@ -149,7 +157,7 @@ class Ear:
         return int(match[1]) if match else None
 
 
-def _agent_error(told: dict[str, object]) -> AgentError:
+def _agent_error(told: dict[str, Any]) -> AgentError:
     param = told.get("param")
     return AgentError(
         str(told.get("type")),

@@ -7,7 +7,7 @@ import msgspec
 
 from loadtest.arrivals import Arrivals
 
-Protocol = Literal["openai", "whip", "pipecat"]
+Protocol = Literal["openai", "socketio", "whip", "pipecat"]
 CodecName = Literal["opus", "pcmu", "pcma"]
 TurnKind = Literal["speech", "text", "barge-in"]
 

@@ -2,8 +2,8 @@
 
 A turn is said or typed, and answered by the onset of the agent's speech. One that a fault cuts off is said again
 when the media is back, as a person would; what is never answered is a missed turn. A barge-in is a turn whose answer
-the caller speaks over: from the onset of that speech to the agent's last audible packet is how long the agent took
-to stop.
+the caller speaks over: from the onset of that speech, or from when the agent was told to stop, to its last audible
+packet is how long it took to stop.
 """
 
 import asyncio
@@ -25,6 +25,7 @@ TRANSCRIPT_LIMIT_S = 3.0
 STOP_LIMIT_S = 5.0
 LISTEN_S = 0.3
 FRAME_S = 0.02
+UNDER_WAY_NS = 60_000_000  # an agent that was told at once may stop before the next packet: then that was the last
 
 
 class GaveUp(Exception):  # noqa: N818  an ending, not a fault of this program
@@ -33,11 +34,15 @@ class GaveUp(Exception):  # noqa: N818  an ending, not a fault of this program
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """What a script needs of the connection: a way to type, the bit rate it bears, who hears of a reply's latency."""
+    """What a script needs of the connection: a way to type, the bit rate it bears, who hears of a reply's latency.
+
+    ``interrupt`` tells the agent to stop; False where there is no way to tell it: then it has to hear that.
+    """
 
     type: Callable[[str], bool]
     bitrate_kbit: Callable[[], int]
     on_reply: Callable[[int], None]
+    interrupt: Callable[[], bool]
 
 
 class Script:
@@ -160,7 +165,8 @@ class Script:
         if over is None:
             return Turn(index, text, started_ns, ended_ns, onset_ns, end_ns, reply, repeats)
         await self._hear_out()
-        return Turn(index, text, started_ns, ended_ns, onset_ns, end_ns, reply, repeats, over, end_ns)
+        silent_ns = max(end_ns, over) if end_ns is not None else None
+        return Turn(index, text, started_ns, ended_ns, onset_ns, end_ns, reply, repeats, over, silent_ns)
 
     def _note_context(self, turn: TurnPlan, onset_ns: int, reply: str) -> None:
         """What the answer proves: that it contains what was asked for or, failing that, that the count goes on."""
@@ -179,15 +185,18 @@ class Script:
         if await self._until(lambda: ear.end_ns >= onset_ns, turn.over_after_ms / 1000):
             self._diary.note("barge-in-too-late", f"the answer was over within {turn.over_after_ms} ms")
             return None
+        began_ns = time.monotonic_ns()
         mouth.say(self._clip(turn.clip))
+        told = self._agent.interrupt()
         self._diary.step("say")
         await self._until(lambda: ear.end_ns >= onset_ns, STOP_LIMIT_S)
-        if not mouth.started_ns or ear.end_ns < mouth.started_ns:
+        since_ns = began_ns if told else mouth.started_ns
+        if not since_ns or ear.end_ns < since_ns - (UNDER_WAY_NS if told else 0):
             self._diary.note("barge-in-too-late", "the answer was not stopped by it")
             await self._hear_out()
             return None
-        self._diary.note("barge-in", f"silent after {(ear.end_ns - mouth.started_ns) / 1e6:.0f} ms")
-        return mouth.started_ns
+        self._diary.note("barge-in", f"silent after {max(0, ear.end_ns - since_ns) / 1e6:.0f} ms")
+        return since_ns
 
     async def _hear_out(self) -> None:
         """What was said over the agent is a question as well: its answer is not to be cut by the next turn."""

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 
 from loadtest.http_door import SDP, HttpDoor, Reply
-from loadtest.target import Placed, TargetError
+from loadtest.target import Beside, Placed, TargetError
 
 RENEW_BEFORE_S = 5
 
@@ -27,6 +27,7 @@ class OpenAiTarget:
     """One caller's signalling with such a target."""
 
     can_restart = True
+    beside: Beside | None = None
 
     def __init__(self, base_url: str, api_key: str | None, deadline_s: float) -> None:
         self._door = HttpDoor(base_url, deadline_s)
@@ -48,6 +49,12 @@ class OpenAiTarget:
             self.secret = Secret(str(answer["value"]), int(answer["expires_at"]), str(answer["session"]["id"]))
         except (ValueError, KeyError, TypeError, OverflowError) as error:
             raise TargetError("fatal", reply.status, "bad_secret", f"no client secret in it: {error}") from error
+        return self.secret
+
+    async def good_secret(self) -> Secret:
+        """The secret we have, or a new one when it is about to expire. Raises `TargetError`."""
+        if self.secret is None or self.secret.expires_at - time.time() < RENEW_BEFORE_S:
+            return await self.fetch_secret()
         return self.secret
 
     async def prepare(self) -> None:
@@ -73,12 +80,7 @@ class OpenAiTarget:
 
     async def _signed(self, method: str, path: str, sdp: str | None) -> Reply:
         """A request with a secret that should still be good."""
-        if self.secret is None or self.secret.expires_at - time.time() < RENEW_BEFORE_S:
-            await self.fetch_secret()
-        return await self._door.ask(method, path, sdp, self._headers(sdp))
-
-    def _headers(self, sdp: str | None) -> dict[str, str]:
-        headers = {"Authorization": f"Bearer {self.secret.value if self.secret else ''}"}
+        headers = {"Authorization": f"Bearer {(await self.good_secret()).value}"}
         if sdp is not None:
             headers["Content-Type"] = SDP
-        return headers
+        return await self._door.ask(method, path, sdp, headers)

@@ -8,7 +8,7 @@ to a caller that is a new call which keeps the context. There is no request to h
 import json
 
 from loadtest.http_door import HttpDoor
-from loadtest.target import Placed
+from loadtest.target import Beside, Placed
 
 PATH = "/api/offer"
 
@@ -17,6 +17,7 @@ class PipecatTarget:
     """One caller's signalling with such a target."""
 
     can_restart = False
+    beside: Beside | None = None
 
     def __init__(self, base_url: str, token: str | None, deadline_s: float) -> None:
         self._door = HttpDoor(base_url, deadline_s)

@@ -11,7 +11,7 @@ WHIP is made for sending. A target that answers in speech must accept the offer'
 
 from loadtest.http_door import SDP, HttpDoor
 from loadtest.sdp_fragment import fragment_of, has_credentials, with_fragment
-from loadtest.target import Placed, TargetError
+from loadtest.target import Beside, Placed, TargetError
 
 FRAGMENT = "application/trickle-ice-sdpfrag"
 RESTART_REFUSED = (412, 422, 428)
@@ -20,6 +20,8 @@ RESTART_REFUSED = (412, 422, 428)
 
 class WhipTarget:
     """One caller's session at a WHIP endpoint."""
+
+    beside: Beside | None = None
 
     def __init__(self, endpoint: str, token: str | None, deadline_s: float) -> None:
         self._endpoint = endpoint

@@ -1,23 +1,23 @@
 """A line follows the table of reactions: what a refusal sets off stands there and nowhere else."""
 
-import asyncio
-from dataclasses import replace
-
 import pytest
 
+from agent import tokens
 from loadtest import line as line_module
 from loadtest.plan import TurnPlan
 from loadtest.reconnection import REACTIONS, Action, Reaction
+from loadtest.target_openai import Secret
 from tests.agent.server import running_agent
 from tests.loadtest.placing import Placed, placing
 
 FOR_EVER = 4_000_000_000
+SIGNING_KEY = "known to this test as well as to the agent"
 TURNS = (TurnPlan(60.0, "order"),)
 
 
 @pytest.fixture(scope="module")
 def agent():
-    with running_agent(TOKEN_TTL_S="1") as running:
+    with running_agent(SIGNING_KEY=SIGNING_KEY) as running:
         yield running
 
 
@@ -25,9 +25,8 @@ async def expire(placed: Placed) -> None:
     """Have the caller hold an expired token that it takes for a good one, as one does whose clock is slow."""
     await placed.reaches("active")
     target = placed.caller._line._target
-    old = target.secret
-    await asyncio.sleep(2.1)  # a token's life is wall time
-    target.secret = replace(old, expires_at=FOR_EVER)
+    expired, _ = tokens.issue(SIGNING_KEY, target.secret.session_id, -10)
+    target.secret = Secret(expired, FOR_EVER, target.secret.session_id)
 
 
 async def test_a_token_that_expired_is_renewed_within_the_attempt(agent) -> None:

@@ -15,6 +15,7 @@ from loadtest.plan import Protocol
 from loadtest.target import Target, TargetError
 from loadtest.targets import TARGETS, open_target
 from tests.conftest import PATIENCE
+from tests.loadtest.polite_socket import be_polite
 
 Answer = Callable[[asyncio.StreamWriter, str], Awaitable[None]]
 SDP, JSON = "application/sdp", "application/json"
@@ -29,7 +30,10 @@ async def hostile(answer: Answer) -> AsyncIterator[tuple[str, list[str]]]:
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             asked.append(head)
-            await answer(writer, head)
+            if "/socket.io/" in head:
+                await be_polite(reader, writer, head)  # who is not is tried in test_target_socketio
+            else:
+                await answer(writer, head)
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
