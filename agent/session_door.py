@@ -4,7 +4,8 @@
 method   path                    does
 =======  ======================  ================================================================================
 POST     /api/session            a session token and a resume token: for a new session by the API key (if one is
-                                 set), for an earlier one by ``{"resumeToken": …}`` without it
+                                 set), without it for the session of a client secret that is shown instead, or for an
+                                 earlier one by ``{"resumeToken": …}``
 GET      /api/session/history    the history and what it takes; by session token
 DELETE   /api/session/history    forgets it; by session token
 =======  ======================  ================================================================================
@@ -33,7 +34,7 @@ class Asked(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
 
 
 async def open_session(request: Request) -> Response:
-    """POST /api/session. Tokens for a new session by the API key, or for an earlier one by `resumeToken`."""
+    """POST /api/session. Tokens for a new session by the API key, for a client secret's, or one by `resumeToken`."""
     agent: Agent = request.app.state.agent
     body = await read_body(request, BODY_MAX_BYTES)
     try:
@@ -41,6 +42,7 @@ async def open_session(request: Request) -> Response:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refusal(400, "invalid_request_error", "invalid_body", str(error)) from None
     session, resumed = await _session(request, agent, asked.resume_token), asked.resume_token is not None
+    known = resumed or bearer(request).startswith(tokens.PREFIX)
     key, ttl_s = agent.settings.signing_key, agent.settings.session_ttl_s
     token, expires_at = tokens.issue(key, session.id, ttl_s, "session")
     resume, _ = tokens.issue(key, session.id, tokens.RESUME_TTL_S, "resume")
@@ -50,7 +52,7 @@ async def open_session(request: Request) -> Response:
         "resumed": resumed, "messages": len(session.history),
         "iceServers": ice_servers.for_session(agent.settings, session.id),
     }  # fmt: skip
-    return JSONResponse(told, 200 if resumed else 201)
+    return JSONResponse(told, 200 if known else 201)
 
 
 async def _session(request: Request, agent: Agent, resume_token: str | None) -> Session:
@@ -59,7 +61,12 @@ async def _session(request: Request, agent: Agent, resume_token: str | None) -> 
             return await agent.session_for(tokens.verify(agent.settings.signing_key, resume_token, "resume"))
         except tokens.TokenError as error:
             raise Refusal(401, "authentication_error", error.code, str(error), "resumeToken") from None
-    key = agent.settings.api_key
+    key, shown = agent.settings.api_key, bearer(request)
+    if shown.startswith(tokens.PREFIX):
+        try:
+            return await agent.session_for(tokens.verify(agent.settings.signing_key, shown))
+        except tokens.TokenError as error:
+            raise Refusal(401, "authentication_error", error.code, str(error)) from None
     if key is not None and not shows_key(request, key):
         raise Refusal(401, "authentication_error", "invalid_api_key", "the API key is missing or wrong")
     return await agent.session_for(None)

@@ -93,15 +93,14 @@ const EVENTS = {
 
 async function openSession(resumeToken = null) {
   const pasted = byId("secret").value.trim();
-  if (pasted && !resumeToken) return { secret: pasted, sessionId: "pasted", iceServers: [], resumeToken: null };
   try {
     const body = JSON.stringify(resumeToken ? { resumeToken } : {});
-    const told = await (await ask("POST", "api/session", body)).json();
+    const told = await (await ask("POST", "api/session", body, pasted && !resumeToken ? { Authorization: `Bearer ${pasted}` } : {})).json();
     byId("session").textContent = `${told.sessionId.slice(0, 13)}…${told.resumed ? " resumed" : ""}`;
     return told;
   } catch (error) {
     if (resumeToken && error.code !== "network") return openSession();
-    if (error.code === "invalid_api_key") byId("key").hidden = false;
+    if (["invalid_api_key", "token_expired", "invalid_token"].includes(error.code)) byId("key").hidden = false;
     throw error;
   }
 }

@@ -33,9 +33,18 @@ def test_a_session_is_resumed_without_the_key(http: httpx.Client) -> None:
     assert API_KEY not in opened.text + resumed.text
 
 
+def test_who_has_a_client_secret_gets_the_tokens_of_its_session(http: httpx.Client, agent: RunningAgent) -> None:
+    """As a browser does that was given one by its own server."""
+    secret = agent.secret()
+    told = http.post("/api/session", headers={"Authorization": f"Bearer {secret['value']}"})
+    assert (told.status_code, told.json()["sessionId"]) == (200, secret["session"]["id"])
+    assert http.post("/api/session", json={"resumeToken": told.json()["resumeToken"]}).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("headers", "body", "status", "code"),
     [
+        ({"Authorization": "Bearer ek_no"}, b"", 401, "invalid_token"),
         ({}, b"", 401, "invalid_api_key"),
         ({"Authorization": "Bearer no"}, b"{}", 401, "invalid_api_key"),
         (KEY, b"{", 400, "invalid_body"),
