@@ -169,7 +169,7 @@ def check_granted(asked: Params, granted: Params) -> None:
     """Raises `BadInput` where the server's limits would make a train of losses."""
     if granted.version != asked.version:
         raise BadInput(f"the irtt server speaks version {granted.version} of its protocol, not {asked.version}")
-    if granted.interval_ns != asked.interval_ns:
+    if granted.interval_ns > asked.interval_ns:
         wanted_ms, given_ms = asked.interval_ns / NS_PER_MS, granted.interval_ns / NS_PER_MS
         raise BadInput(
             f"the irtt server wants {given_ms:g} ms between packets, not {wanted_ms:g}: use --interval {given_ms:g},"

@@ -163,6 +163,29 @@ def test_behind_a_late_packet_no_side_is_made_up() -> None:
     assert result.loss.up == 0
 
 
+@pytest.mark.parametrize("answer", [b"", b"\x14\xa7\x5b\x03", b"\x14\xa7\x5b\x07" + bytes(40), bytes(1400)])
+def test_a_flood_of_nonsense_opens_nothing_and_ends_in_time(answer: bytes) -> None:
+    asked: list[bytes] = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.bind((HOST, 0))
+
+        def flood() -> None:
+            while (packet := stranger.recvfrom(2048))[0] != b"end":
+                asked.append(packet[0])
+                for _ in range(50):
+                    stranger.sendto(answer, packet[1])
+
+        thread = threading.Thread(target=flood)
+        thread.start()
+        info = next(addresses(*stranger.getsockname()))
+        with pytest.raises(TimeoutError, match=r"in 0\.5 s"):
+            IrttCarrier(info, 172, interval_ms=20, duration_s=1, timeout_s=0.5)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ender:
+            ender.sendto(b"end", stranger.getsockname())
+        thread.join()
+    assert 1 <= len(asked) <= 3, "asked again in growing intervals, whatever comes back"
+
+
 def test_nobody_listening_is_refused_at_once() -> None:
     with pytest.raises(ConnectionRefusedError):
         _sampled(free_port())

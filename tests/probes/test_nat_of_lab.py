@@ -20,7 +20,9 @@ pytestmark = [
     pytest.mark.lab,
     pytest.mark.skipif(cage_problem() is not None, reason=str(cage_problem())),
     pytest.mark.skipif(shutil.which("turnserver") is None, reason="turnserver is not installed"),
+    pytest.mark.skipif(shutil.which("stund") is None, reason="stund is not installed"),
 ]
+COTURN, STUND = 3478, 3578
 
 PRELUDE = """
 import asyncio, itertools, json, subprocess, sys, time
@@ -29,8 +31,12 @@ from netem.lab import Lab
 from netem.site import Access, Site, Topology
 runtime = prepare_inside()
 
+def access(kind):
+    nat, _, hairpin = kind.partition("+")
+    return Access(nat=nat, hairpin=bool(hairpin))
+
 def lab_of(*kinds):
-    return Lab(runtime, topology=Topology(tuple(Site(f"s{n}", (Access(nat=k),)) for n, k in enumerate(kinds))))
+    return Lab(runtime, topology=Topology(tuple(Site(f"s{n}", (access(k),)) for n, k in enumerate(kinds))))
 
 def stun_server(lab):
     at = lab.addresses
@@ -39,21 +45,37 @@ def stun_server(lab):
                f"--listening-ip={at.turn}", f"--listening-ip={at.turn_alternate}", f"--pidfile={runtime}/p",
                f"--userdb={runtime}/db"]
     process = lab.server.popen(command, **quiet)
-    while f"{at.turn_alternate}:3479" not in lab.server.shell(["ss -Hnul"]):
+    listening(lab, process, f"{at.turn_alternate}:3479")
+    return process
+
+def old_stun_server(lab):
+    at = lab.addresses
+    command = ["stund", "-h", at.turn, "-a", at.turn_alternate, "-p", "3578", "-o", "3579"]
+    process = lab.server.popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    listening(lab, process, f"{at.turn_alternate}:3579")
+    return process
+
+def listening(lab, process, address):
+    while address not in lab.server.shell(["ss -Hnul"]):
         assert process.poll() is None
         time.sleep(0.05)
-    return process
 """
 
 VERDICTS = """
-kinds = ["none", "full-cone", "restricted", "port-restricted", "symmetric", "carrier-grade"]
+kinds = ["none", "full-cone", "restricted", "port-restricted", "symmetric", "carrier-grade",
+         "port-restricted+hairpin"]
+told = {}
 with lab_of(*kinds) as lab:
-    server = stun_server(lab)
-    command = [sys.executable, "-m", "calldrill", "nat", f"stun:{lab.addresses.turn}", "--json", "--timeout", "1.5"]
-    running = {kind: lab.callers(f"s{n}").popen(command, stdout=subprocess.PIPE) for n, kind in enumerate(kinds)}
-    told = {kind: json.loads(process.communicate()[0])["nat"] for kind, process in running.items()}
-    server.terminate()
-    server.wait()
+    servers = [stun_server(lab), old_stun_server(lab)]
+    for port in (3478, 3578):  # one server after the other: a NAT may remember whom its host has spoken to
+        uri = f"stun:{lab.addresses.turn}:{port}"
+        command = [sys.executable, "-m", "calldrill", "nat", uri, "--json", "--timeout", "1.5"]
+        running = {kind: lab.callers(f"s{n}").popen(command, stdout=subprocess.PIPE) for n, kind in enumerate(kinds)}
+        for kind, process in running.items():
+            told[f"{kind} by {port}"] = json.loads(process.communicate()[0])["nat"]
+    for server in servers:
+        server.terminate()
+        server.wait()
 print(json.dumps(told))
 """
 
@@ -133,6 +155,7 @@ def told() -> tuple[dict, list]:
     return verdicts, meetings
 
 
+@pytest.mark.parametrize("port", [COTURN, STUND])
 @pytest.mark.parametrize(
     ("kind", "name"),
     [
@@ -142,11 +165,14 @@ def told() -> tuple[dict, list]:
         ("port-restricted", "port-restricted cone"),
         ("symmetric", "symmetric"),
         ("carrier-grade", "port-restricted cone"),
+        ("port-restricted+hairpin", "port-restricted cone"),
     ],
 )
-def test_each_nat_of_the_lab_is_told(told: tuple, kind: str, name: str) -> None:
-    found = told[0][kind]
+def test_each_nat_of_the_lab_is_told(told: tuple, kind: str, name: str, port: int) -> None:
+    found = told[0][f"{kind} by {port}"]
     assert found["kind"] == name, (found["mapping"], found["filtering"], found["log"])
+    turned = {"none": "yes", "port-restricted+hairpin": "yes", "symmetric": "inconclusive"}.get(kind, "no")
+    assert found["hairpin"]["verdict"] == turned, found["hairpin"]
 
 
 def test_pairs_connect_as_the_table_says(told: tuple) -> None:
