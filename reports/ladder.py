@@ -11,7 +11,8 @@ from typing import Literal
 from measures.call import Call, CallEvent
 from measures.clock import NS_PER_S
 from reports.harvest import Harvest
-from reports.language import say
+from reports.language import localised, say
+from reports.told import told
 from reports.words import duration
 
 Way = Literal["up", "down", "both", "own", "network", "never"]
@@ -60,7 +61,7 @@ def _ladder(harvest: Harvest, call: Call) -> Ladder:
     told = [event for event in harvest.events if event.call_id == call.id and event.name in _TOLD]
     every = sorted([*_set_up(call), *_talk(call), *_rescues(call), *_diary(told), *_network(harvest, call)],
                    key=lambda pair: pair[0])  # fmt: skip
-    rungs = [Rung(f"{(at - call.due_ns) / NS_PER_S:+.2f} s", *rest) for at, rest in every]
+    rungs = [Rung(localised(f"{(at - call.due_ns) / NS_PER_S:+.2f} s"), *rest) for at, rest in every]
     over = max(0, len(rungs) - MOST_RUNGS)
     half = MOST_RUNGS // 2
     shown = rungs if not over else rungs[:half] + rungs[-half:]
@@ -92,17 +93,17 @@ def _talk(call: Call) -> Iterator[Told]:
 def _rescues(call: Call) -> Iterator[Told]:
     for recovery in call.recoveries:
         yield recovery.began_ns, ("down", say("the last media packet before a gap"), True)
-        yield recovery.noticed_ns, ("own", say("the gap is noticed: {cause}", cause=recovery.cause), True)
+        yield recovery.noticed_ns, ("own", say("the gap is noticed: {cause}", cause=told(recovery.cause)), True)
         for attempt in recovery.attempts:
-            text = f"{attempt.action.replace('-', ' ')}, {say('attempt {n}', n=attempt.number)}"
+            text = f"{told(attempt.action.replace('-', ' '))}, {say('attempt {n}', n=attempt.number)}"
             yield attempt.began_ns, ("up", text, False)
             worked = attempt.outcome in ("ok", "connected")
-            yield attempt.ended_ns, ("down" if worked else "never", f"{text}: {attempt.outcome}", not worked)
+            yield attempt.ended_ns, ("down" if worked else "never", f"{text}: {told(attempt.outcome)}", not worked)
         if recovery.media_back_ns is not None:
             yield recovery.media_back_ns, ("down", say("media is back"), False)
     yield (
         call.ended_ns,
-        ("own", f"{say('the call ends')}: {call.outcome.replace('_', ' ')}", call.outcome != "completed"),
+        ("own", f"{say('the call ends')}: {told(call.outcome.replace('_', ' '))}", call.outcome != "completed"),
     )
 
 
@@ -111,11 +112,11 @@ def _diary(events: list[CallEvent]) -> Iterator[Told]:
         if event.name == "state" and event.detail not in ("reconnecting", "error"):
             continue
         bad = event.name in ("alert", "agent-error", "setup-retry", "hang-up-failed")
-        yield event.at_ns, ("own", f"{event.name}: {event.detail}", bad)
+        yield event.at_ns, ("own", f"{told(event.name)}: {told(event.detail)}", bad)
 
 
 def _network(harvest: Harvest, call: Call) -> Iterator[Told]:
     for event in harvest.network:
         if call.started_ns <= event.commanded_ns <= call.ended_ns:
-            stage = "" if event.stage == "point" else f" {event.stage}"
-            yield event.commanded_ns, ("network", f"{event.name}{stage} {event.detail}".strip(), True)
+            stage = "" if event.stage == "point" else f" {told(event.stage)}"
+            yield event.commanded_ns, ("network", f"{told(event.name)}{stage} {event.detail}".strip(), True)

@@ -12,8 +12,6 @@ from contextvars import ContextVar
 from functools import cache
 from importlib import resources
 
-from reports.reasons import reason_in_spanish
-
 LANGUAGES = ("en", "es")
 
 
@@ -48,11 +46,6 @@ def say(sentence: str, **values: object) -> str:
     """A sentence of the program's own, with what stands in it."""
     text = spanish().get(sentence, sentence) if _current.get() == "es" else sentence
     return text.format(**values) if values else text
-
-
-def say_reason(reason: str) -> str:
-    """A verdict's or a run's reason, which is kept in English and said in the reader's language."""
-    return reason_in_spanish(reason) if _current.get() == "es" else reason
 
 
 def localised(number: str) -> str:

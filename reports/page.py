@@ -21,13 +21,14 @@ from reports.call_diary import BADGES, GRADES, diary_rows
 from reports.downloads import downloads
 from reports.harvest import Harvest
 from reports.ladder import ladders
-from reports.language import language, localised, say, say_reason
+from reports.language import language, localised, say
 from reports.memory import memory_facts
 from reports.plots import pictures
 from reports.proofs import proof_view
 from reports.ramp import ramp_view
 from reports.reach import matrix, probe_view
 from reports.sampling import stream_rows
+from reports.told import say_reason, told
 from reports.views import (
     OUTCOME_WORDS,
     call_row,
@@ -63,7 +64,13 @@ def page(run: Run, harvest: Harvest) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"duration": duration, "number": number, "plural": plural, "quantity": quantity}
+    environment.filters |= {
+        "duration": duration,
+        "number": number,
+        "plural": plural,
+        "quantity": quantity,
+        "told": told,
+    }
     environment.globals |= {"_": say, "zip": zip}
     return environment.get_template("report.html").render(context(run, harvest))
 
@@ -77,7 +84,7 @@ def context(run: Run, harvest: Harvest) -> dict[str, Any]:
         "harvest": harvest,
         "name": drill_name(run),
         "description": _about(run).get("description", ""),
-        "outcome": say(OUTCOME_WORDS.get(run.outcome or "", "Not judged")),
+        "outcome": say(_outcome(run)),
         "why": sentence_case(say_reason(run.reason)),
         "verdicts": verdicts,
         "broken": [row for row in verdicts if row.outcome != "passed"],
@@ -107,6 +114,14 @@ def context(run: Run, harvest: Harvest) -> dict[str, Any]:
             for note in harvest.notes[:MOST_NOTES]
         ],
     }
+
+
+def _outcome(run: Run) -> str:
+    """A ramp that no need was named for has nothing to pass: it has found its answer."""
+    asked = run.drill.get("capacity")
+    if isinstance(asked, dict) and not asked.get("need") and run.outcome == "passed":
+        return "Answered"
+    return OUTCOME_WORDS.get(run.outcome or "", "Not judged")
 
 
 def _calls(harvest: Harvest) -> dict[str, Any]:

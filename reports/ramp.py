@@ -1,12 +1,17 @@
-"""A ramp's answer in rows for the page."""
+"""A ramp's answer in rows for the page: what was held, what broke, what is recommended, and the law behind it."""
 
 import math
 from dataclasses import dataclass
 
-from measures.capacity import Capacity, Window
+from measures.capacity import EXTRAPOLATE_AT_MOST, Capacity, Law, Range, Window
 from measures.metric import metric
 from measures.threshold import Threshold, unit_of
-from reports.words import number, plural, quantity
+from reports.language import localised, say
+from reports.told import told
+from reports.views import titled
+from reports.words import number, plural, quantity, requirement
+
+NEGLIGIBLE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +40,10 @@ def ramp_view(found: Capacity | None) -> RampView | None:
     if found is None:
         return None
     return RampView(
-        tuple(f"{threshold.subject}: {threshold}" for threshold in found.objective),
+        tuple(f"{titled(threshold)}: {requirement(threshold)}" for threshold in found.objective),
         tuple(_row(found, window) for window in found.windows),
         tuple(_facts(found)),
-        tuple(f"{plural(step.callers, 'caller')}: {step.reason}" for step in found.left_out),
+        tuple(f"{plural(step.callers, 'call')}: {told(step.reason)}" for step in found.left_out),
     )
 
 
@@ -48,7 +53,7 @@ def _row(found: Capacity, window: Window) -> StepRow:
         for threshold, figure, kept in zip(found.objective, window.figures, window.kept, strict=True)
     )
     cpu = quantity(window.step.agent_cpu_pct, "%")
-    return StepRow(number(window.load), f"{window.throughput_per_s:.2f}", cpu, cells, window.holds)
+    return StepRow(number(window.load), localised(f"{window.throughput_per_s:.2f}"), cpu, cells, window.holds)
 
 
 def _figure(threshold: Threshold, figure: float | None) -> str | None:
@@ -59,12 +64,37 @@ def _figure(threshold: Threshold, figure: float | None) -> str | None:
 
 
 def _facts(found: Capacity) -> list[tuple[str, str]]:
-    facts = [("limited by", found.limited_by)]
+    facts = [(say("limited by"), told(found.limited_by))]
     if found.recommended is not None:
-        facts.append(("recommended", f"at most {plural(found.recommended, 'call')} a node"))
-    law = found.law
-    if law is None:
-        return [*facts, ("scalability law", "not fitted: it takes four steps at least")]
-    named = (("contention", law.contention), ("coherency", law.coherency))
-    told = [f"{name} {r.value:.2g}" + ("" if r.low is None else f" ({r.low:.2g} to {r.high:.2g})") for name, r in named]
-    return [*facts, ("scalability law", ", ".join(told))]
+        calls = plural(found.recommended, "call")
+        facts.append((say("recommended"), say("at most {calls} a node", calls=calls)))
+    law = say("not fitted: it takes four steps at least") if found.law is None else _law(found.law)
+    return [*facts, (say("scalability law"), law)]
+
+
+def _law(law: Law) -> str:
+    """Its two costs, and where more load brings less, unless that lies beyond what may be told."""
+    parts = [
+        say("contention {value}", value=_cost(law.contention)),
+        say("coherency {value}", value=_cost(law.coherency)),
+    ]
+    if law.peak is None:
+        parts.append(say("no load is in sight beyond which more brings less"))
+    elif law.peak <= EXTRAPOLATE_AT_MOST * law.measured_to:
+        parts.append(say("more than {load} at once bring less", load=plural(round(law.peak), "call")))
+    else:
+        parts.append(say("where more would bring less lies more than twice beyond what was measured, and is not told"))
+    return "; ".join(parts)
+
+
+def _cost(found: Range) -> str:
+    """A coefficient of the law with its interval; what is as good as nothing is called so."""
+    if found.value < NEGLIGIBLE:
+        return say("none to be seen") if not found.high else say("at most {value}", value=_plain(found.high))
+    if found.low is None or found.high is None:
+        return _plain(found.value)
+    return f"{_plain(found.value)} (95 %: {_plain(found.low)} – {_plain(found.high)})"
+
+
+def _plain(value: float) -> str:
+    return localised("0" if value < NEGLIGIBLE else f"{value:.2g}")

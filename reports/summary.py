@@ -4,8 +4,9 @@ import re
 
 from measures.run import Run
 from reports.harvest import Harvest
-from reports.language import say, say_reason
+from reports.language import say
 from reports.page import drill_name
+from reports.told import say_reason, told
 from reports.views import MARKS, OUTCOME_WORDS, RecoveryRow, VerdictRow, recovery_rows, verdict_row
 from reports.words import plural, sentence_case
 
@@ -41,7 +42,7 @@ def _verdict(row: VerdictRow) -> tuple[str, ...]:
 
 
 def _recovery(row: RecoveryRow) -> tuple[str, ...]:
-    cause = f"{row.cause} ({row.meanwhile})" if row.meanwhile else row.cause
+    cause = f"{told(row.cause)} ({told(row.meanwhile)})" if row.meanwhile else told(row.cause)
     never = f"— ({say('never')})"
     answer = row.first_answer or f"— ({say(row.first_answer_why)})"
     return (
@@ -57,7 +58,7 @@ def _recovery(row: RecoveryRow) -> tuple[str, ...]:
 
 def _remarks(run: Run, harvest: Harvest) -> str:
     remarks = [
-        say("{source} limited the run: {reason}.", source=check.source, reason=check.reason)
+        say("{source} limited the run: {reason}.", source=told(check.source), reason=told(check.reason))
         for check in run.selfcheck
         if check.generator_limited
     ]

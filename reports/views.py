@@ -14,9 +14,10 @@ from measures.policy import POLICIES
 from measures.threshold import Threshold
 from measures.verdict import Observations, Verdict, judge
 from reports.harvest import Harvest
-from reports.language import say, say_reason
+from reports.language import say
 from reports.observations import observations, owes_turn, session_doubled, setup_ms, since_fault_ms, turn_latencies_ms
 from reports.policy_check import breaches
+from reports.told import say_reason, told
 from reports.words import duration, interval, plural, quantity, requirement, title
 
 OUTCOME_WORDS = {"passed": "Passed", "failed": "Failed", "not enough evidence": "Not enough evidence"}
@@ -225,9 +226,9 @@ def _recovery(harvest: Harvest, call: Call, recovery: Recovery) -> RecoveryRow:
 def _attempt(attempt: Attempt) -> str:
     waited = quantity(attempt.delay_ms, "ms")
     lasted = duration(attempt.ended_ns - attempt.began_ns)
-    action = say(attempt.action.replace("-", " "))
+    action = told(attempt.action.replace("-", " "))
     return say("{action} after {waited}: {outcome} in {lasted}", action=action, waited=waited or "",
-               outcome=attempt.outcome, lasted=lasted or "")  # fmt: skip
+               outcome=told(attempt.outcome), lasted=lasted or "")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ def pictures(run: Run, harvest: Harvest) -> dict[str, Picture]:
     """Every figure that there is something for, by name."""
     drawings = {
         "sampler": (sampler.figure(harvest), sampler.ALT, sampler.caption(harvest)),
-        "capacity": (capacity.figure(run.capacity), capacity.ALT, capacity.CAPTION),
+        "capacity": (capacity.figure(run.capacity), capacity.ALT, say(capacity.CAPTION)),
         "calls": (calls.figure(harvest), calls.ALT, calls.caption(harvest)),
         "setups": (setups.figure(harvest), setups.ALT, say(setups.CAPTION)),
         "answers": (answers.figure(run, harvest), answers.ALT, say(answers.CAPTION)),

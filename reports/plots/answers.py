@@ -73,4 +73,8 @@ def _distribution(ax: Axes, harvest: Harvest, limits: list[tuple[float, str]]) -
     ax.set_xlim(0, 1.08 * most)
     for row, (at_s, words) in enumerate(limits[:3]):
         ax.axvline(at_s, color=INK, linewidth=1.1, linestyle=(0, (2, 2)))
-        ax.text(0.97, 0.08 + 0.12 * row, words, transform=ax.transAxes, ha="right", color=INK, fontsize=8.5)
+        # Above the axes, one line each: inside them it would lie on the curve as often as not.
+        aside, side = (3, "left") if at_s < most / 2 else (-3, "right")
+        ax.annotate(words, (at_s, 1.0), (aside, 3 + 11 * row), ha=side,
+                    xycoords=ax.get_xaxis_transform(), textcoords="offset points", color=INK, fontsize=8.5,
+                    annotation_clip=False)  # fmt: skip

@@ -22,13 +22,13 @@ def figure(harvest: Harvest) -> Figure | None:
     if not harvest.memory:
         return None
     with page_style():
-        fig = new_figure(4.0)
+        fig = new_figure(4.4)
         top, middle, bottom = fig.subplots(3, 1, sharex=True, height_ratios=(2.4, 1, 1))
         x = [seconds(harvest, seen.at_ns) for seen in harvest.memory]
         top.plot(x, [memory_mb(seen) for seen in harvest.memory], color=CALLER, linewidth=1.8)
         top.set_ylabel(say("memory (MB)"))
         _held(middle, x, [seen.active_calls for seen in harvest.memory], AGENT, say("active calls"))
-        _held(bottom, x, [seen.history_messages_max for seen in harvest.memory], RECONNECTING, say("longest\nhistory"))
+        _held(bottom, x, [seen.history_messages_max for seen in harvest.memory], RECONNECTING, say("longest history"))
         for ax in (top, middle, bottom):
             quiet_axes(ax)
             draw_network(ax, harvest, labels=ax is top)
@@ -41,7 +41,7 @@ def _held(ax: Axes, x: list[float], counts: list[int | None], colour: str, label
     """A step line with gaps where nothing was told."""
     known = [float("nan") if count is None else float(count) for count in counts]
     ax.step(x, known, where="post", color=colour, linewidth=1.6)
-    ax.set_ylabel(label)
+    ax.set_title(label, fontsize=8.5, fontweight="normal", color=FAINT)
     ax.set_ylim(0, 1.25 * max((count for count in counts if count is not None), default=1) or 1)
     ax.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
     if all(count is None for count in counts):

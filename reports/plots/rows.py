@@ -5,6 +5,7 @@ Of too many, those that went worst are drawn, in the order in which they began.
 
 from measures.call import Call, Recovery
 from reports.harvest import Harvest
+from reports.told import told
 
 MOST_CALLS = 40
 MOST_RECOVERIES = 60
@@ -39,4 +40,4 @@ def _gap_ns(recovery: Recovery) -> float:
 
 def recovery_label(harvest: Harvest, call: Call, recovery: Recovery) -> str:
     """The call, and what was behind it as far as anybody knows."""
-    return f"{call.id} · {harvest.fault_behind(recovery) or recovery.cause}"
+    return f"{call.id} · {told(harvest.fault_behind(recovery) or recovery.cause)}"

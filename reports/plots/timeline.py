@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 
 from measures.clock import NS_PER_S
 from reports.harvest import Harvest
-from reports.language import say
+from reports.language import localised, say
 from reports.plots.ink import NETWORK
+from reports.told import told
 from reports.trains import Floats
 
 XLABEL = "seconds since the first call was due"
@@ -51,12 +52,12 @@ def network_spans(harvest: Harvest) -> Iterator[Span]:
         begin = seconds(harvest, event.commanded_ns)
         close = next((e for e in ends if e.name == event.name and e.commanded_ns >= event.commanded_ns), None)
         if event.stage == "point" or close is None:
-            label = f"{event.name} {event.detail}" if event.name == "profile" else event.name
+            label = f"{told(event.name)} {event.detail}" if event.name == "profile" else told(event.name)
             yield Span(event.name, begin, None, label)
         else:
             # The command's begin to the confirmation of its end: the truth lies inside.
             end = seconds(harvest, close.held_ns)
-            yield Span(event.name, begin, end, f"{event.name} {end - begin:.1f} s")
+            yield Span(event.name, begin, end, f"{told(event.name)} {localised(f'{end - begin:.1f}')} s")
 
 
 def draw_network(ax: Axes, harvest: Harvest, *, labels: bool) -> None:

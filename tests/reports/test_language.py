@@ -9,8 +9,9 @@ import pytest
 import reports.language
 from measures.threshold import parse_threshold
 from reports.finish import finish
-from reports.language import LANGUAGES, say, say_reason, spanish, speaking
+from reports.language import LANGUAGES, say, spanish, speaking
 from reports.reasons import _PHRASES
+from reports.told import say_reason
 from reports.words import interval, number, plural, quantity, requirement
 from tests.reports import rig
 
