@@ -23,6 +23,8 @@ from netem.firewall import PROXY_PORT
 from netem.lab import Lab
 from netem.uplink import Uplink
 
+LET_GO_LIMIT_S = 45.0  # an agent may take ICE's 30 s to believe that a caller is gone
+
 
 class Calls:
     """Places a drill's calls. ``authority`` is the certificate of whoever signed TURN's."""
@@ -44,12 +46,13 @@ class Calls:
         loads = [self._load(number, uplink) for number, uplink in enumerate(self._first)]
         # Leaving ends the callers first, and only then waits for the threads that follow them.
         with ThreadPoolExecutor(len(loads)) as pool, contextlib.ExitStack() as stack:
-            stack.enter_context(self._watch(agent))
+            watch = stack.enter_context(self._watch(agent))
             for load in loads:
                 stack.enter_context(load)
             stack.enter_context(timeline)
             following = [pool.submit(self._follow, load, timeline) for load in loads]
             done = [each.result() for each in following]
+            self._let_go(watch)
         if not all(done):
             self._recorder.note(f"stopped: {self._abort.reason}", "warning")
         agent.check()
@@ -57,6 +60,12 @@ class Calls:
             raise timeline.failed
         for words in timeline.never_came:
             self._recorder.note(f"the timeline's {words} never happened: that moment never came", "error")
+
+    def _let_go(self, watch: AgentWatch) -> None:
+        """The agent's calls are over when it says so: whose caller vanished it has to notice by itself."""
+        left = watch.wait_until_empty(LET_GO_LIMIT_S)
+        if left:
+            self._recorder.note(f"{LET_GO_LIMIT_S:g} s after the last call the agent still holds {left}", "warning")
 
     def _watch(self, agent: Service) -> AgentWatch:
         told = self._drill.agent.metrics

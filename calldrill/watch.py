@@ -21,6 +21,7 @@ from calldrill.here import Place
 from measures.host import MemorySample
 
 EVERY_S = 0.5
+LOOKS_WITHIN_S = 3.0
 CALLS = "calldrill_agent_active_calls"
 HISTORY = "calldrill_agent_history_messages_max"
 RESIDENT = "process_resident_memory_bytes"
@@ -42,6 +43,8 @@ class AgentWatch:
     ) -> None:  # fmt: skip
         self._url, self._emit, self._pid, self._namespace = metrics_url, emit, pid, namespace
         self._stop = threading.Event()
+        self._looked = threading.Condition()
+        self._living: int | None = None
         self._thread = threading.Thread(target=self._run, name="agent-watch", daemon=True)
 
     def __enter__(self) -> "AgentWatch":
@@ -52,6 +55,15 @@ class AgentWatch:
         self._stop.set()
         self._thread.join()
 
+    def wait_until_empty(self, limit_s: float) -> int | None:
+        """Wait until the agent holds no call; how many it still holds at the limit, None where it does not tell."""
+        deadline = time.monotonic() + limit_s
+        with self._looked:
+            self._looked.wait(LOOKS_WITHIN_S)  # what it told before now may be older than the last call's end
+            while self._living and (left_s := deadline - time.monotonic()) > 0:
+                self._looked.wait(left_s)
+            return self._living
+
     def _run(self) -> None:
         with self._namespace.enter() if self._namespace else contextlib.nullcontext():
             due = time.monotonic()
@@ -59,6 +71,9 @@ class AgentWatch:
                 sample = self._sample()
                 if sample is not None:
                     self._emit(sample)
+                with self._looked:
+                    self._living = sample.active_calls if sample is not None else None
+                    self._looked.notify_all()
                 due = max(due + EVERY_S, time.monotonic())
                 self._stop.wait(max(0.0, due - time.monotonic()))
 

@@ -51,6 +51,11 @@ _DECLARED = (
            "From the time a call was due to its first received RTP packet."),
     Metric("call_dropped", "", "rate", "lower", "call", 0.01,
            "Share of the calls that were connected once and did not end `completed`."),
+    Metric("errors_unhealed", "", "rate", "lower", "call", 0.01,
+           "Share of the troubles (faults noticed, errors the agent told of, set-ups tried again) that ended their "
+           "call and so were left to a person."),
+    Metric("calls_left", "", "counter", "lower", "agent", 0.01,
+           "Calls that the agent still held when all had ended and it had had 45 s to notice."),
     Metric("interruptions", "", "rate", "lower", "turn", 0.01,
            "Share of turns in which the agent began to speak before the caller had ended (answers to the turn "
            "before not counted)."),

@@ -13,6 +13,7 @@ PRESETS: dict[str, Checks] = {
         "nat_traversal": ("rate >= 95 %",),
         "turn_latency": ("med < 300 ms", "p(95) < 500 ms"),
         "recovery_media": ("p(95) <= 8 s",),
+        "errors_unhealed": ("rate <= 2 %",),
         "barge_in_stop": ("p(95) < 100 ms",),
         "agent_memory": ("slope < 30 MB/h",),
     },

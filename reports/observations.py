@@ -28,6 +28,7 @@ from reports.policy_check import breaches
 
 BYTES_PER_MB = 1_000_000
 # An agent may take a while to let go of what a new call has replaced; what it still holds then is doubled.
+ENDED_BY_TROUBLE = ("setup_failed", "fatal_error", "max_retries_exceeded", "timed_out")
 SETTLES_NS, SETTLED_NS = 2 * NS_PER_S, 12 * NS_PER_S
 
 
@@ -123,6 +124,25 @@ def _call_dropped(harvest: Harvest) -> Observations:
 
 def _nat_traversal(harvest: Harvest) -> Observations:
     return _share([phase_named(call, "ice") for call in harvest.calls if phase_named(call, "answer")])
+
+
+def _errors_unhealed(harvest: Harvest) -> Observations:
+    """A call that trouble ended is one that did not heal, whatever else it had come through."""
+    ended = sum(call.outcome in ENDED_BY_TROUBLE for call in harvest.calls)
+    healed = sum(recovery.media_back_ns is not None for _, recovery in _recoveries(harvest))
+    healed += sum(event.name == "setup-retry" for event in harvest.events)
+    healed += sum(event.name == "agent-error" and not event.detail.startswith("fatal") for event in harvest.events)
+    return Observations(successes=ended, trials=ended + healed)
+
+
+def _calls_left(harvest: Harvest) -> Observations:
+    """By the agent's last word after the last call; where it said none, all of them are unknown."""
+    ended_ns = max((call.ended_ns for call in harvest.calls), default=0)
+    told = [look for look in harvest.memory if look.at_ns > ended_ns and look.active_calls is not None]
+    if not told or not harvest.calls:
+        return Observations(count=None, trials=0, missing=len(harvest.calls))
+    last = max(told, key=lambda look: look.at_ns)
+    return Observations(count=last.active_calls, trials=len(harvest.calls), missing=harvest.calls_unrecorded)
 
 
 def _interruptions(harvest: Harvest) -> Observations:
@@ -269,6 +289,8 @@ _OBSERVERS: dict[str, Callable[[Harvest], Observations]] = {
     "call_setup": _call_setup,
     "call_dropped": _call_dropped,
     "nat_traversal": _nat_traversal,
+    "errors_unhealed": _errors_unhealed,
+    "calls_left": _calls_left,
     "interruptions": _interruptions,
     "barge_in_stop": _barge_in_stop,
     "turns_missed": _turns_missed,

@@ -87,3 +87,20 @@ def test_a_bad_address_is_refused_without_repeating_a_secret(address: str) -> No
     with pytest.raises(InputError, match=r"agent\.metrics") as told:
         parse_drill(drill, "x.toml")
     assert "secret" not in str(told.value)
+
+
+def test_it_tells_when_the_agent_holds_no_call_any_more(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def emit(sample: MemorySample) -> None:
+        if sample.active_calls == 3:
+            monkeypatch.setattr(Page, "content", PAGE.replace(b"} 2", b"} 0").replace(b"} 1", b"} 0"))
+
+    with AgentWatch(address, emit) as watch:
+        assert watch.wait_until_empty(60) == 0
+
+
+def test_it_tells_how_many_are_left_and_that_it_cannot_tell(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with AgentWatch(address, lambda sample: None) as watch:
+        assert watch.wait_until_empty(0.01) == 3
+    monkeypatch.setattr(Page, "content", b"process_resident_memory_bytes 4.2e+07\n")
+    with AgentWatch(address, lambda sample: None) as watch:
+        assert watch.wait_until_empty(60) is None

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from measures.call import Call, Recovery, RtpStats
+from measures.call import Call, CallEvent, Recovery, RtpStats
 from measures.host import MemorySample
 from measures.metric import METRICS
 from measures.record import Record
@@ -138,6 +138,11 @@ def counted(raw: Raw, name: str) -> tuple[int, int, int]:
     elif name == "sessions_doubled":
         back = [r["media_back_ns"] for r in raw.recoveries()]
         return 0, len(back) - back.count(None), back.count(None)
+    elif name == "calls_left":
+        ended = max(call["ended_ns"] for call in raw.of("call"))
+        after = [m["active_calls"] for m in raw.of("memory") if m["at_ns"] > ended and m["active_calls"] is not None]
+        assert after, "the rig must look at the agent after the calls"
+        return after[-1], len(raw.of("call")), 0
     elif name == "probes_failed":
         results = [probe["outcome"] != "ok" for probe in raw.of("probe")]
     else:
@@ -161,6 +166,12 @@ def test_rates_count_what_the_lines_say(raw: Raw, seen: dict[str, Observations])
         "interruptions": (
             sum(event["name"] == "interruption" for event in raw.of("call-event")),
             sum(len(call["turns"]) for call in calls),
+        ),
+        "errors_unhealed": (
+            sum(call["outcome"] not in ("completed", "interrupted") for call in calls),
+            sum(call["outcome"] not in ("completed", "interrupted") for call in calls)
+            + sum(r["media_back_ns"] is not None for r in raw.recoveries())
+            + sum(e["name"] in ("setup-retry", "agent-error") for e in raw.of("call-event")),
         ),
         "call_success": (sum(call["outcome"] == "completed" for call in calls), len(calls)),
         "sample_loss": (len(lost), len(samples)),
@@ -257,3 +268,29 @@ def test_the_rig_says_what_its_scene_says(raw: Raw) -> None:
     """The folder is what it claims to be, or the tests above would prove nothing."""
     latencies = values(raw, "turn_latency")[0]
     assert statistics.median(latencies) == pytest.approx(610, abs=40) or statistics.median(latencies) > 900
+
+
+def look(at_ns: int, active_calls: int | None) -> MemorySample:
+    return MemorySample(at_ns, 1, 1, active_calls, 0)
+
+
+def test_calls_left_are_what_the_agent_holds_at_the_last_look() -> None:
+    call = one_call()
+    after = call.ended_ns + 1
+    assert harvest(call, look(after, 1), look(after + 1, 0))["calls_left"].count == 0
+    assert harvest(call, look(after + 1, 2), look(after, 0))["calls_left"].count == 2
+    for silent in ((look(call.ended_ns - 1, 0),), (look(after, None),), ()):
+        seen = harvest(call, *silent)["calls_left"]
+        assert (seen.count, seen.missing) == (None, 1)
+
+
+def test_trouble_that_ended_a_call_did_not_heal_and_all_other_did() -> None:
+    def told(name: str, detail: str) -> CallEvent:
+        return CallEvent("call-1", 1, name, detail)
+
+    quiet = replace(one_call(), recoveries=())
+    seen = harvest(
+        quiet, replace(quiet, id="call-2", outcome="fatal_error"), told("setup-retry", "429"),
+        told("agent-error", "recoverable: server_error"), told("agent-error", "fatal: invalid_request_error"),
+    )["errors_unhealed"]  # fmt: skip
+    assert (seen.successes, seen.trials) == (1, 3)
