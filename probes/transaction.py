@@ -4,11 +4,14 @@ Over UDP the question goes out at 0, 500, 1500, 3500, 7500 … ms until it is an
 stream it goes out once. Every transmission's true send time is kept. A round trip is told only where it is certain
 which transmission was answered (Karn's rule): a question that may be asked anew with a transaction id of its own
 (Binding) always can tell; one that must be repeated unchanged (Allocate) can tell only if it was sent once.
+
+A machine that slept through the end of the wait has not listened: what came meanwhile is looked at before silence is
+told.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from typing import Generic, TypeVar
@@ -18,6 +21,8 @@ from probes.errors import UnfinishedMessage
 from probes.transport import Link
 
 RTO_S = 0.5
+SLEPT_S = 0.05  # later than this after the end of a wait, it was this machine that was silent
+SECOND_LOOK_S = 0.1
 T = TypeVar("T")
 
 
@@ -59,14 +64,26 @@ async def ask(
         left_s = (deadline - time.monotonic_ns()) / NS_PER_S
         wait_s = left_s if link.reliable else min(delay_s, left_s)
         try:
-            async with asyncio.timeout(max(wait_s, 0.0)):
-                return await _next_answer(link, accept, sent)
+            return await _awake(lambda: _next_answer(link, accept, sent), max(wait_s, 0.0))
         except TimeoutError:
             if link.pending:
                 raise UnfinishedMessage(f"{len(link.pending)} bytes that begin with {link.pending[:16]!a}") from None
             if time.monotonic_ns() >= deadline or link.reliable:
                 raise
     raise AssertionError("the delays never end")
+
+
+async def _awake(wait: Callable[[], Awaitable[T]], wait_s: float) -> T:
+    """Wait that long, and a little more if this machine was not awake at the end. Raises `TimeoutError`."""
+    end = time.monotonic() + wait_s
+    try:
+        async with asyncio.timeout(wait_s):
+            return await wait()
+    except TimeoutError:
+        if time.monotonic() - end < SLEPT_S:
+            raise
+    async with asyncio.timeout(SECOND_LOOK_S):
+        return await wait()
 
 
 async def _next_answer(
