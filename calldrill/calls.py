@@ -16,14 +16,12 @@ from calldrill.recorder import Recorder
 from calldrill.service import Service
 from calldrill.services import STUN_PORT, Ports, Secrets
 from calldrill.timeline import TimelineRunner
-from calldrill.watch import AgentWatch
+from calldrill.watch import LET_GO_LIMIT_S, AgentWatch
 from loadtest.arrivals import Constant
 from loadtest.plan import CallPlan, LoadPlan, TurnAddress
 from netem.firewall import PROXY_PORT
 from netem.lab import Lab
 from netem.uplink import Uplink
-
-LET_GO_LIMIT_S = 45.0  # an agent may take ICE's 30 s to believe that a caller is gone
 
 
 class Calls:
@@ -63,7 +61,7 @@ class Calls:
 
     def _let_go(self, watch: AgentWatch) -> None:
         """The agent's calls are over when it says so: whose caller vanished it has to notice by itself."""
-        left = watch.wait_until_empty(LET_GO_LIMIT_S)
+        left = watch.wait_until_empty()
         if left:
             self._recorder.note(f"{LET_GO_LIMIT_S:g} s after the last call the agent still holds {left}", "warning")
 

@@ -22,6 +22,7 @@ from measures.host import MemorySample
 
 EVERY_S = 0.5
 LOOKS_WITHIN_S = 3.0
+LET_GO_LIMIT_S = 45.0  # an agent may take ICE's 30 s to believe that a caller is gone
 CALLS = "calldrill_agent_active_calls"
 HISTORY = "calldrill_agent_history_messages_max"
 RESIDENT = "process_resident_memory_bytes"
@@ -55,7 +56,7 @@ class AgentWatch:
         self._stop.set()
         self._thread.join()
 
-    def wait_until_empty(self, limit_s: float) -> int | None:
+    def wait_until_empty(self, limit_s: float = LET_GO_LIMIT_S) -> int | None:
         """Wait until the agent holds no call; how many it still holds at the limit, None where it does not tell."""
         deadline = time.monotonic() + limit_s
         with self._looked:

@@ -48,7 +48,7 @@ NEEDS_THE_LAB = (
 )  # fmt: skip
 NEEDS_THE_AGENTS_METRICS = (
     "agent_memory", "agent_memory_growth", "agent_memory_per_call_minute", "agent_memory_kept_per_call",
-    "agent_hours_to_limit", "history_messages",
+    "agent_hours_to_limit", "history_messages", "calls_left",
 )  # fmt: skip
 LOOPBACK = ("127.0.0.1", "localhost")
 
@@ -132,12 +132,14 @@ def _place(recorder: Recorder, folder: Path, drill: Drill, plan: LoadPlan, worke
                 workers,
                 web_ui,
             ) as run,
-            _watching(drill, recorder),
+            _watching(drill, recorder) as agent,
         ):
             watch = AbortWatch(folder, drill)
             if not run.follow(on_event, watch.failed):
                 recorder.note(f"stopped: {watch.reason}", "warning")
                 return "stopped"
+            if agent is not None:
+                agent.wait_until_empty()
     except KeyboardInterrupt:
         recorder.note("interrupted; what was recorded is kept", "warning")
         return "interrupted"
@@ -147,7 +149,7 @@ def _place(recorder: Recorder, folder: Path, drill: Drill, plan: LoadPlan, worke
     return "finished"
 
 
-def _watching(drill: Drill, recorder: Recorder) -> AbstractContextManager[object]:
+def _watching(drill: Drill, recorder: Recorder) -> AbstractContextManager[AgentWatch | None]:
     """The agent's memory, where it tells it by its metrics."""
     return AgentWatch(drill.agent.metrics, recorder.add) if drill.agent.metrics else nullcontext()
 
