@@ -1,4 +1,6 @@
-"""How many requests are taken: so many of a session in a minute, and so many in all (the library `limits` counts).
+"""How many requests are taken in a minute (the library `limits` counts).
+
+Latency summaries: so many of a session, and so many in all. Sessions, secrets and calls: so many from an address.
 
 Counting is in this process, or in Redis for all servers together. When all are exhausted nothing is counted for a
 session, so that a flood of invented sessions leaves nothing behind.
@@ -7,6 +9,7 @@ session, so that a flood of invented sessions leaves nothing behind.
 import logging
 import math
 import time
+from collections.abc import Awaitable
 
 from limits import RateLimitItemPerMinute
 from limits.aio.strategies import MovingWindowRateLimiter
@@ -17,9 +20,9 @@ log = logging.getLogger("agent.limiter")
 
 
 class Limiter:
-    """Two moving windows of a minute."""
+    """Moving windows of a minute."""
 
-    def __init__(self, per_session: int, in_all: int, redis_url: str | None = None) -> None:
+    def __init__(self, per_session: int, in_all: int, per_address: int, redis_url: str | None = None) -> None:
         if redis_url:
             storage = storage_from_string(f"async+{redis_url}", implementation="redispy")
         else:
@@ -27,14 +30,28 @@ class Limiter:
         self._limiter = MovingWindowRateLimiter(storage)
         self._per_session = RateLimitItemPerMinute(per_session, namespace="calldrill-session")
         self._in_all = RateLimitItemPerMinute(in_all, namespace="calldrill-all")
+        self._per_address = RateLimitItemPerMinute(per_address, namespace="calldrill-address")
 
-    async def retry_after_s(self, door: str, session_id: str) -> int | None:
-        """None when the request may pass, else the seconds after which it may. Without its Redis all pass."""
+    async def summary_after_s(self, door: str, session_id: str) -> int | None:
+        """None when a summary may pass, else the seconds after which it may. Without its Redis all pass."""
+        return await self._counted(self._judge(door, session_id))
+
+    async def opening_after_s(self, address: str) -> int | None:
+        """The same for a session, a secret or a call asked for from that address."""
+        return await self._counted(self._judge_address(address))
+
+    @staticmethod
+    async def _counted(judged: Awaitable[int | None]) -> int | None:
         try:
-            return await self._judge(door, session_id)
+            return await judged
         except RedisError as error:
             log.warning("nobody counts requests: %s", error)
             return None
+
+    async def _judge_address(self, address: str) -> int | None:
+        if await self._limiter.hit(self._per_address, address):
+            return None
+        return await self._wait(self._per_address, address)
 
     async def _judge(self, door: str, session_id: str) -> int | None:
         if not await self._limiter.test(self._in_all, door):

@@ -10,7 +10,8 @@ from starlette.responses import JSONResponse, Response
 from agent import call_request, tokens
 from agent.call import LiveCall
 from agent.call_request import BadCallRequest, CallRequest
-from agent.refusal import Refusal, bearer, in_time, read_body, shows_key
+from agent.openings import check_openings
+from agent.refusal import Refusal, address_of, bearer, in_time, read_body, shows_key
 from agent.running import Agent
 from agent.session_config import ConfigError
 from agent.sessions import Session
@@ -35,6 +36,7 @@ class Asked(msgspec.Struct, forbid_unknown_fields=True):
 async def client_secrets(request: Request) -> Response:
     """POST /v1/realtime/client_secrets. A short-lived secret for a new session, or for a known one by its id."""
     agent: Agent = request.app.state.agent
+    await check_openings(request, agent)
     key = agent.settings.api_key
     if key is not None and not shows_key(request, key):
         raise Refusal(401, "authentication_error", "invalid_api_key", "the API key is missing or wrong")
@@ -50,6 +52,7 @@ async def client_secrets(request: Request) -> Response:
 async def place_call(request: Request) -> Response:
     """POST /v1/realtime/calls. SDP offer in (or a form with sdp and session), answer out: 201 and Location."""
     agent: Agent = request.app.state.agent
+    await check_openings(request, agent)
     session, wait_s = await _caller_session(request, agent), agent.faults.at_door("rate-limited")
     if wait_s is not None:
         raise Refusal(
@@ -57,7 +60,7 @@ async def place_call(request: Request) -> Response:
         )
     asked = await _call_request(request)
     _configure(session, asked.session)
-    call, answer = await agent.place(session, asked.sdp, request.client.host if request.client else "")
+    call, answer = await agent.place(session, asked.sdp, address_of(request))
     headers = {"Location": f"/v1/realtime/calls/{call.id}"}
     return Response(answer, 201, headers, media_type="application/sdp")
 

@@ -35,8 +35,8 @@ async def refused(request: Request, error: Exception) -> Response:
     """The answer that tells of a refusal."""
     assert isinstance(error, Refusal)
     if error.status in (401, 403, 429):
-        address = request.client.host if request.client else None
-        request.app.state.agent.audit.note("refused", code=error.code, path=request.url.path, address=address)
+        told = {"code": error.code, "path": request.url.path, "address": address_of(request)}
+        request.app.state.agent.audit.note("refused", **told)
     return JSONResponse(error.body, error.status, error.headers)
 
 
@@ -100,6 +100,11 @@ def bearer(request: Request) -> str:
     """The credential of the Authorization header; empty without one."""
     scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
     return credentials if scheme.lower() == "bearer" else ""
+
+
+def address_of(request: Request) -> str:
+    """Where a request comes from."""
+    return request.client.host if request.client else ""
 
 
 def shows_key(request: Request, key: str | None) -> bool:

@@ -59,7 +59,8 @@ class Agent:
         self.ledger, self.latencies = Ledger(), Latencies()
         self.dashboard = Dashboard(self.ledger, self.latencies, time.monotonic())
         self.telemetry = telemetry.Intake(self.registry, self.latencies, self.dashboard)
-        self.limiter = Limiter(settings.intake_per_session, settings.intake_in_all, settings.redis_url)
+        per_address = settings.openings_per_address
+        self.limiter = Limiter(settings.intake_per_session, settings.intake_in_all, per_address, settings.redis_url)
         self.audit = Audit(Path(settings.audit_log) if settings.audit_log else None)
         self.cluster: Cluster | None = None
         if settings.redis_url:

@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from agent import ice_servers, tokens
+from agent.openings import check_openings
 from agent.protocol import TOKEN_MAX_CHARS
 from agent.refusal import Refusal, bearer, read_body, shows_key
 from agent.running import Agent
@@ -36,6 +37,7 @@ class Asked(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
 async def open_session(request: Request) -> Response:
     """POST /api/session. Tokens for a new session by the API key, for a client secret's, or one by `resumeToken`."""
     agent: Agent = request.app.state.agent
+    await check_openings(request, agent)
     body = await read_body(request, BODY_MAX_BYTES)
     try:
         asked = msgspec.json.decode(body or b"{}", type=Asked)

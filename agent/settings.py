@@ -67,6 +67,7 @@ class Settings:
     connections_per_address: int = _number(
         1000, 1, 100_000, "Socket.IO connections, and WebRTC calls, from one address"
     )
+    openings_per_address: int = _number(6000, 1, 10**7, "sessions, secrets and calls a minute from one address")
     cors_origins: tuple[str, ...] = _list("pages that may call this agent, besides its own", "origins")
     intake_per_session: int = _number(100, 1, 10**6, "latency summaries a minute from one session")
     intake_in_all: int = _number(1000, 1, 10**7, "latency summaries a minute in all")

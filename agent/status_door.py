@@ -55,7 +55,7 @@ async def take_telemetry(request: Request) -> Response:
         told = telemetry.parse(await read_body(request, telemetry.BODY_MAX_BYTES))
     except telemetry.BadSummaryError as error:
         raise Refusal(400, "invalid_request_error", "invalid_summary", str(error), error.param) from None
-    wait_s = await agent.limiter.retry_after_s("telemetry", told.session_id)
+    wait_s = await agent.limiter.summary_after_s("telemetry", told.session_id)
     if wait_s is not None:
         raise Refusal(
             429, "rate_limit_error", "rate_limit_exceeded", "too many summaries; wait", retry_after_s=wait_s

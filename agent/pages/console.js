@@ -41,7 +41,8 @@ function show() {
 
 function quality(reading) {
   const badge = byId("quality");
-  if (reading === null || reading.rttMs === null) { badge.className = "badge none"; badge.textContent = "quality not known"; return; }
+  badge.hidden = reading === null || reading.rttMs === null;
+  if (badge.hidden) return;
   figures.set("round trip", [reading.rttMs, "ms"]);
   if (reading.jitterMs !== null) figures.set("jitter", [reading.jitterMs, "ms"]);
   if (reading.lostTotal !== null) figures.set("packets lost", [reading.lostTotal, ""]);
@@ -64,7 +65,13 @@ function line(id, role) {
   return lines.get(id);
 }
 
+function speakLanguage() {
+  const language = byId("language").value;
+  if (call && language) call.send({ type: "session.update", session: { type: "realtime", audio: { input: { transcription: { language } } } } });
+}
+
 const EVENTS = {
+  "session.created": speakLanguage,
   "conversation.item.added": ({ item }) => {
     if (item.role !== "user") return;
     const text = item.content.map((part) => part.text || part.transcript || "").join(" ").trim();
@@ -119,6 +126,7 @@ byId("start").onclick = async () => {
     earlier = call && call.session.resumeToken;
   } catch (error) { state("error", error.message); }
 };
+byId("language").onchange = speakLanguage;
 byId("end").onclick = () => call && call.end();
 byId("barge").onclick = () => {
   bargedAt = avatar.state === "speaking" ? performance.now() : null;

@@ -102,7 +102,8 @@ class Avatar {
     c.moveTo(100 - half, y);
     c.bezierCurveTo(100 - half * 0.5, y - high * 0.55, 100 + half * 0.5, y - high * 0.55, 100 + half, y);
     c.bezierCurveTo(100 + half * 0.6, y + high * 1.25 + 5, 100 - half * 0.6, y + high * 1.25 + 5, 100 - half, y);
-    c.fill();
+    c.lineWidth = 3.5; c.lineJoin = "round"; c.strokeStyle = colour.ink;
+    c.stroke(); c.fill();
     if (this.open > 0.25) {
       c.save(); c.clip();
       c.fillStyle = colour.bad;

@@ -41,7 +41,7 @@ FIELDS = [
 
 @pytest.fixture(scope="module")
 def agent() -> Iterator[RunningAgent]:
-    with running_agent(RECOGNISER="none") as running:
+    with running_agent(RECOGNISER="none", OPENINGS_PER_ADDRESS="1000000") as running:
         yield running
 
 

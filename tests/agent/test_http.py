@@ -138,6 +138,19 @@ def test_pages_of_other_origins_only_by_name() -> None:
             assert "access-control-allow-origin" not in response.headers
 
 
+def test_who_asks_for_too_many_sessions_is_told_to_wait() -> None:
+    key = {"Authorization": f"Bearer {API_KEY}"}
+    with (
+        running_agent(OPENINGS_PER_ADDRESS="3", RECOGNISER="none") as small,
+        httpx.Client(base_url=small.url, headers=key, trust_env=False) as http,
+    ):
+        paths = ["/api/session", "/v1/realtime/client_secrets", "/v1/realtime/calls", "/api/session"]
+        answers = [http.post(path) for path in paths]
+        assert [answer.status_code for answer in answers] == [201, 200, 415, 429]
+        assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
+        assert http.get("/health").status_code == 200
+
+
 async def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refusal, "BODY_LIMIT_S", 0.01)
     with pytest.raises(refusal.Refusal, match="did not come within") as refused:

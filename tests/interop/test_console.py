@@ -39,6 +39,11 @@ async def _figure(page: Page, name: str) -> str:
     return str(await page.run(f"document.querySelector('[data-figure=\"{name}\"]').innerText"))
 
 
+async def _choose(page: Page, language: str) -> None:
+    select = "document.getElementById('language')"
+    await page.run(f"{select}.value = {json.dumps(language)}, {select}.dispatchEvent(new Event('change'))")
+
+
 async def _click(page: Page, name: str) -> None:
     async def enabled() -> bool:
         return not await page.run(f"document.getElementById('{name}').disabled")
@@ -72,6 +77,12 @@ async def test_a_call_from_the_page(tmp_path: Path) -> None:
             assert (await _figure(page, "reply")).endswith(("good", "medium", "high"))
 
             await _click(page, "mute")
+            await _choose(page, "es")
+            await page.run("document.getElementById('text').value = '¿Quién eres?'")
+            await _click(page, "send")
+            await soon(lambda: page.run("document.getElementById('transcript').innerText.includes('Soy el agente')"))
+            await _choose(page, "en")
+            await _state(page, "active")
             await page.run("document.getElementById('text').value = 'Tell me a story.'")
             await _click(page, "send")
             await _state(page, "speaking")
@@ -108,5 +119,6 @@ async def test_an_api_key_stays_on_the_server() -> None:
             await page.run(f"document.getElementById('secret').value = {json.dumps(agent.secret()['value'])}")
             await _click(page, "start")
             await _state(page, "active", "listening", "speaking")
+            assert (await _text(page, "session")).startswith("sess_"), "a session of its own, which it can resume"
             await _click(page, "end")
             await _state(page, "idle")
