@@ -6,6 +6,7 @@ import hmac
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -77,3 +78,28 @@ def test_passwords_and_shared_secrets(tmp_path: Path, coturn: Coturn) -> None:
         for username in re.findall(r"\d{10}:calldrill", shared)
     }
     _must_not_show(named + shared, PASSWORD, SECRET, *made)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["turn", "stamp", "irtt", "ice"])
+def test_what_samples_and_calls_keeps_its_keys(tmp_path: Path, coturn: Coturn, what: str) -> None:
+    """Wrong keys, so that every way of complaining is walked; nobody answers the signed packets."""
+    short = ("--duration", "0.2", "--record", str(tmp_path / "out.jsonl"), "--plot", str(tmp_path / "out.svg"))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:
+        deaf.bind((HOST, 0))
+        port = deaf.getsockname()[1]
+        arguments = {
+            "turn": ("sample", coturn.uri("tcp"), "--username", USER, *short),
+            "stamp": ("sample", f"stamp://{HOST}:{port}", *short),
+            "irtt": ("sample", f"irtt://{HOST}:{port}", *short),
+            "ice": ("ice", coturn.uri(), "--username", USER, "--bind", HOST, "--talk", "0.2", "--timeout", "0.5"),
+        }[what]
+        env = {"CALLDRILL_TURN_PASSWORD": PASSWORD, "CALLDRILL_STAMP_KEY": SECRET, "CALLDRILL_DEBUG": "1"}
+        done = subprocess.run(
+            [sys.executable, "-m", "calldrill", *arguments], capture_output=True, text=True,
+            env={**os.environ, **env}, check=False,
+        )  # fmt: skip
+    assert done.returncode in (1, 99), done.stderr
+    _must_not_show(
+        done.stdout + done.stderr + "".join(one.read_text() for one in tmp_path.glob("out*")), PASSWORD, SECRET
+    )
