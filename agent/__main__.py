@@ -50,6 +50,8 @@ class _Server(uvicorn.Server):
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """From the agent's start to its end. Raises `StartError`."""
         await self._agent.start()
+        for one in sockets or ():
+            sys.stderr.write(f"agent: {_address(self._agent.settings, one)}\n")
         await super().serve(sockets)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -65,8 +67,15 @@ def _listen(settings: Settings) -> socket.socket:
     return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
 
 
+def _address(settings: Settings, listening: socket.socket) -> str:
+    """Where a browser finds it."""
+    host, port = listening.getsockname()[:2]
+    scheme = "https" if settings.tls_certificate else "http"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
 def main(argv: list[str] | None = None) -> int:
-    """Run until told to stop; 2 for a setting that cannot be used, 1 for an address or a Redis that cannot be had."""
+    """Run until told to stop; 2 for a setting that cannot be used, 1 for an address or a Redis that cannot be had, 130 for Ctrl-C."""
     try:
         settings = _settings(sys.argv[1:] if argv is None else argv)
     except SettingsError as error:
@@ -90,6 +99,8 @@ def main(argv: list[str] | None = None) -> int:
     except StartError as error:
         sys.stderr.write(f"agent: {error}\n")
         return 1
+    except KeyboardInterrupt:  # Ctrl-C, after the decent end that it led to
+        return 130
     return 0
 
 

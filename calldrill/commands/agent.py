@@ -18,7 +18,5 @@ def agent(
 ) -> None:
     """Run the embedded voice agent (settings: CALLDRILL_AGENT_*)."""
     env = {**os.environ, "CALLDRILL_AGENT_HOST": host, "CALLDRILL_AGENT_PORT": str(port)}
-    sys.stderr.write(f"agent: http://{host}:{port}\n")
-    sys.stderr.flush()
     command = [sys.executable, "-m", "agent", "--faults", faults, *(["--config", config] if config else [])]
     os.execve(sys.executable, command, env)  # noqa: S606

@@ -62,7 +62,7 @@ def test_a_fault_begins_at_its_time() -> None:
 
 async def called(agent: RunningAgent, *turns: TurnPlan, **plan: object) -> tuple[Call, list[str]]:
     """A call's record, and the names and details of its notes."""
-    async with placing(agent.url, turns=turns, turn_limit_s=2.5, repeats_max=0, **plan) as placed:
+    async with placing(agent.url, turns=turns, **{"turn_limit_s": 2.5, "repeats_max": 0, **plan}) as placed:
         call = await placed.ended()
     return call, [f"{r.name}: {r.detail}" for r in placed.records if hasattr(r, "detail")]
 
@@ -113,6 +113,7 @@ SCENES: dict[str, tuple[str, Callable[[RunningAgent], Awaitable[object]]]] = {
     "deaf": ("deaf", lambda agent: called(agent, SPOKEN, TYPED)),
     "no-barge-in": ("no-barge-in", lambda agent: called(agent, OVER)),
     "forgetful": ("forgetful", after_a_fault),
+    "model-error": ("model-error=2", lambda agent: called(agent, TYPED, TYPED, TYPED, repeats_max=2)),
     "leak": ("leak=20", memory_around),
     "ghost-session": ("ghost-session:50%", living_after_two_calls),
     "rate-limited": ("rate-limited=1:50%", refused_and_patient),
@@ -163,6 +164,16 @@ def test_no_barge_in_shows_as_an_answer_that_was_not_stopped(shown: dict) -> Non
 
 def test_forgetful_shows_as_lost_context(shown: dict) -> None:
     assert shown["forgetful"].recoveries[0].context_kept is False
+
+
+def test_a_model_s_error_is_told_and_the_turn_taken_again_until_it_is_answered(shown: dict) -> None:
+    call, notes = shown["model-error"]
+    assert call.outcome == "completed"
+    assert [(turn.latency_ns is not None, turn.repeats) for turn in call.turns] == [(True, 0), (True, 1), (True, 1)]
+    told = [note.split(": ", 4)[1:4] for note in notes if note.startswith("agent-error")]
+    assert told == [
+        ["recoverable", "rate_limit_error", "model_rate_limited"], ["recoverable", "server_error", "model_overloaded"],
+    ]  # fmt: skip
 
 
 def test_a_leak_shows_in_the_agent_s_memory(shown: dict) -> None:

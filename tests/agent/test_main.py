@@ -6,8 +6,11 @@ import socket
 import subprocess
 import sys
 
+import httpx
+
 from tests.agent.phone import calling
 from tests.agent.server import running_agent
+from tests.conftest import PATIENCE
 from tests.waiting import until
 
 
@@ -26,6 +29,17 @@ def test_a_host_that_is_not_ours_is_told() -> None:
     command = [sys.executable, "-m", "agent"]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+
+
+def test_it_says_where_it_is_once_it_is_there() -> None:
+    env = {**os.environ, "CALLDRILL_AGENT_PORT": "0", "CALLDRILL_AGENT_RECOGNISER": "none"}
+    with subprocess.Popen([sys.executable, "-m", "agent"], env=env, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        name, _, url = process.stderr.readline().strip().partition(" ")
+        assert (name, httpx.get(f"{url}/health", trust_env=False, timeout=30).status_code) == ("agent:", 200)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30 * PATIENCE) == 130
+        assert process.stderr.read() == "", "and ends without a word"
 
 
 async def test_at_its_end_calls_are_told_and_what_is_said_is_said_to_the_end() -> None:
