@@ -75,7 +75,7 @@ def _address(settings: Settings, listening: socket.socket) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run until told to stop; 2 for a setting that cannot be used, 1 for an address or a Redis that cannot be had, 130 for Ctrl-C."""
+    """Run until told to stop (130 by Ctrl-C); 2 for a wrong setting, 1 for an address or a Redis not to be had."""
     try:
         settings = _settings(sys.argv[1:] if argv is None else argv)
     except SettingsError as error:
