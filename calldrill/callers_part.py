@@ -6,12 +6,13 @@ import msgspec
 
 from loadtest.arrivals import Arrivals, Constant, length_s
 from loadtest.conversation import SPEECH
-from loadtest.plan import CallPlan, CodecName, Protocol, TurnPlan
+from loadtest.plan import CallPlan, CodecName, Ending, Protocol, TurnPlan
 from measures.policy import POLICIES
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 MAX_CALLS = 1000
+MAX_TURNS = 2000
 TYPING: tuple[Protocol, ...] = ("openai", "socketio")
 
 
@@ -66,7 +67,19 @@ class CallersPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     path: Annotated[str, msgspec.Meta(description="the path of its endpoint, where the protocol has none")] = ""
     codec: Annotated[CodecName, msgspec.Meta(description="what is spoken; the last two are G.711")] = "opus"
     relay: Annotated[bool, msgspec.Meta(description="send all media through the TURN server")] = False
+    ending: Annotated[
+        Ending, msgspec.Meta(description="how a caller goes; `vanish`: as a closed tab or a dead phone, telling nobody")
+    ] = "hang-up"
+    repeat: Annotated[int, msgspec.Meta(ge=1, le=1000, description="how often the turns are gone through")] = 1
+    repeat_every_s: Annotated[Positive, msgspec.Meta(description="from one time through to the next")] = 30.0
     workers: Annotated[int, msgspec.Meta(ge=1, le=64, description="Locust workers that share the calls")] = 1
+
+    def all_turns(self) -> tuple[TurnPart, ...]:
+        """The turns as often as they are gone through."""
+        starts_s = (n * self.repeat_every_s for n in range(self.repeat))
+        return tuple(
+            msgspec.structs.replace(turn, at_s=turn.at_s + start_s) for start_s in starts_s for turn in self.turns
+        )
 
     def schedule(self) -> Arrivals:
         """When the calls are due."""
@@ -89,11 +102,12 @@ class CallersPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             protocol=protocol or self.protocol,
             codec=self.codec,
             relay_only=self.relay,
+            ending=self.ending,
             **place,
         )
 
 
-CHOICES: dict[str, Any] = {"protocol": Protocol, "codec": CodecName}
+CHOICES: dict[str, Any] = {"protocol": Protocol, "codec": CodecName, "ending": Ending}
 
 
 def callers_trouble(callers: CallersPart, sites: int) -> str | None:
@@ -108,6 +122,17 @@ def callers_trouble(callers: CallersPart, sites: int) -> str | None:
         return f"callers.path: {callers.path!r} has to begin with /"
     if callers.prime_messages and callers.protocol not in TYPING:
         return f"callers.prime_messages: {_cannot_type(callers.protocol)}"
+    return _turns_trouble(callers)
+
+
+def _turns_trouble(callers: CallersPart) -> str | None:
+    last_s = max((turn.at_s for turn in callers.turns), default=0.0)
+    if last_s >= callers.call_limit_s:
+        return (
+            f"callers.call_limit_s: the call ends at {callers.call_limit_s:g} s, before its last turn at {last_s:g} s"
+        )
+    if len(callers.turns) > MAX_TURNS:
+        return f"callers.repeat: comes to {len(callers.turns)} turns; at most {MAX_TURNS} can be taken"
     troubles = (_turn_trouble(turn, callers.protocol) for turn in callers.turns)
     return next((f"callers.turns[{i}]{trouble}" for i, trouble in enumerate(troubles) if trouble), None)
 

@@ -182,11 +182,11 @@ def parse_drill(content: bytes, where: str, said: Sequence[str] = ()) -> Drill:
 
 
 def _counted(drill: Drill) -> Drill:
-    """The drill with the number of calls that its arrivals come to: whoever reads ``calls`` need not know of them."""
-    if drill.callers.arrivals is None:
-        return drill
-    calls = planned_calls(drill.callers.arrivals)
-    return msgspec.structs.replace(drill, callers=msgspec.structs.replace(drill.callers, calls=calls))
+    """The drill with all its calls and turns: whoever reads them need not know of arrivals and repeats."""
+    callers = msgspec.structs.replace(drill.callers, turns=drill.callers.all_turns(), repeat=1)
+    if callers.arrivals is not None:
+        callers = msgspec.structs.replace(callers, calls=planned_calls(callers.arrivals))
+    return msgspec.structs.replace(drill, callers=callers)
 
 
 def _sentences_are_checks(data: dict[str, Any]) -> None:

@@ -203,9 +203,9 @@ class Line:
         return [*self._earlier, (self.peer.received.snapshot(), self.peer.sent())]
 
     async def close(self) -> None:
-        """Hang up and close; no failure of one close keeps another from being done."""
+        """Hang up, unless the plan is to vanish, and close; no failure of one close keeps another from being done."""
         try:
-            if self.peer is not None and self._location:
+            if self.peer is not None and self._location and self._plan.ending == "hang-up":
                 hanging_up = self._renewing(lambda: self._target.hang_up(self._location))
                 await asyncio.wait_for(hanging_up, HANG_UP_LIMIT_S)
         except (TargetError, TimeoutError, asyncio.CancelledError) as error:
@@ -220,7 +220,7 @@ class Line:
         """Only its figures are kept: its keys and buffers are not to wait for the end of this call's record."""
         if self.peer is not None:
             try:
-                await self.peer.close()
+                await self.peer.close(goodbye=self._plan.ending == "hang-up")
             finally:
                 self._earlier.append((self.peer.received.snapshot(), self.peer.sent()))
                 self.peer = None

@@ -10,6 +10,7 @@ from loadtest.arrivals import Arrivals
 Protocol = Literal["openai", "socketio", "whip", "pipecat"]
 CodecName = Literal["opus", "pcmu", "pcma"]
 TurnKind = Literal["speech", "text", "barge-in"]
+Ending = Literal["hang-up", "vanish"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,8 @@ class CallPlan:
     """One kind of call. Times in seconds; credentials come from the environment, never from here.
 
     The servers of either kind are tried in order. ``turn_ca`` is a file of authorities to believe instead of the
-    system's. With ``relay_only`` no media takes another way than through TURN.
+    system's. With ``relay_only`` no media takes another way than through TURN. A call that is to ``vanish`` ends as
+    when a tab is closed or a phone dies: nobody is told.
     """
 
     target: str
@@ -67,6 +69,7 @@ class CallPlan:
     protocol: Protocol = "openai"
     codec: CodecName = "opus"
     relay_only: bool = False
+    ending: Ending = "hang-up"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """The conversation a caller is to have: turns one after another, through faults and all.
 
 A turn is said or typed, and answered by the onset of the agent's speech. One that a fault cuts off is said again
-when the media is back, as a person would; what is never answered is a missed turn. A barge-in is a turn whose answer
+when the media is back, as a person would, and one that the agent answers with an error that another try can help, after
+the policy's back-off; what is never answered is a missed turn. A barge-in is a turn whose answer
 the caller speaks over: from the onset of that speech, or from when the agent was told to stop, to its last audible
 packet is how long it took to stop.
 """
@@ -19,6 +20,7 @@ from loadtest.history import History
 from loadtest.plan import CallPlan, TurnPlan
 from loadtest.rescue import Rescue
 from measures.call import Turn
+from measures.policy import POLICIES
 
 REPLY_LIMIT_S = 20.0
 TRANSCRIPT_LIMIT_S = 3.0
@@ -59,7 +61,7 @@ class Script:
         self._last_count: int | None = None
         self._ended = ""
         self._span_ns = (0, 0)
-        self._faults_heard_out = 0
+        self._faults_heard_out = self._refusals = 0
 
     async def run(self) -> None:
         """All turns. Raises `GaveUp`."""
@@ -97,6 +99,9 @@ class Script:
         self._diary.note("agent-error", f"{error.severity}: {error.type}: {error.code}: {error.message}{param}")
         if error.severity == "fatal":
             self.end(f"{error.code}: {error.message}")
+            return
+        self._refusals += 1
+        self._wake.set()
 
     # -- a turn ----------------------------------------------------------------------------------------------
 
@@ -104,14 +109,22 @@ class Script:
         """Say it, and say it again when a fault cut it off, until it is answered or given up."""
         for repeat in range(self._plan.repeats_max + 1):
             await self._settled()
-            rescues = self._rescue.count
+            rescues, refusals = self._rescue.count, self._refusals
             await self._let_finish()
             answered = await self._exchange(turn)
             cut = not answered and self._rescue.count > rescues
-            if not cut or repeat == self._plan.repeats_max:
+            refused = not answered and not cut and self._refusals > refusals
+            if not (cut or refused) or repeat == self._plan.repeats_max:
                 self.turns.append(await self._told(index, turn, repeat, answered))
                 return
-            self._diary.note("turn-cut", turn.clip or turn.text)
+            self._diary.note("turn-cut" if cut else "turn-refused", turn.clip or turn.text)
+            if refused:
+                await self._back_off(repeat)
+
+    async def _back_off(self, repeat: int) -> None:
+        """An error that another try can help is met as the policy meets others: later each time."""
+        delay_ms = POLICIES[self._plan.policy].delay_ms(repeat) or 0
+        await self._not_before(time.monotonic_ns() + delay_ms * 1_000_000)
 
     async def _let_finish(self) -> None:
         """Let the agent finish; after a fault listen a moment first, for it may go on with what it was saying."""
@@ -121,10 +134,16 @@ class Script:
         await self._until(lambda: not self.ear.hears_speech, REPLY_LIMIT_S)
 
     async def _exchange(self, turn: TurnPlan) -> bool:
-        """Say or type it and wait for the answer's onset; False when none came, or a fault came first."""
+        """Say or type it and wait for the answer's onset; False when none came, or a fault or an error came first."""
+        refusals = self._refusals
         if not (self._type(turn.text) if turn.kind == "text" else await self._say(turn.clip)):
             return False
-        return await self._until(lambda: self.ear.onset_ns > self._span_ns[1], self._plan.turn_limit_s)
+        await self._until(lambda: self._answered or self._refusals > refusals, self._plan.turn_limit_s)
+        return self._answered
+
+    @property
+    def _answered(self) -> bool:
+        return self.ear.onset_ns > self._span_ns[1]
 
     async def _say(self, name: str) -> bool:
         mouth, frames = self.mouth, self._clip(name)

@@ -55,6 +55,13 @@ WRONG = [
     (GOOD + '[callers]\nprotocol = "whip"\nturns = [{at_s = 1, type = "a"}]\n', "nothing can be typed by whip"),
     (GOOD + '[callers]\nprotocol = "whip"\nprime_messages = 3\n', "callers.prime_messages: nothing can be typed"),
     (GOOD + '[callers]\ncodec = "g729"\n', "callers.codec: "),
+    (GOOD + '[callers]\nending = "sulk"\n', "callers.ending: "),
+    (GOOD + "[callers]\nrepeat = 10\n", "callers.call_limit_s: the call ends at 120 s, before its last turn at 271 s"),
+    (
+        GOOD + "[callers]\nrepeat = 1000\nrepeat_every_s = 0.1\nturns = [{at_s=0, say='order'}, {at_s=1, say='order'},"
+        " {at_s=1, say='order'}]\n",
+        "callers.repeat: comes to 3000 turns; at most 2000",
+    ),
     (GOOD + '[callers]\nprotocol = "sip"\n', "callers.protocol: "),
     (GOOD + '[callers]\npath = "api"\n', "callers.path: 'api' has to begin with /"),
     (GOOD + '[agent]\ncommand = ["x"]\nfaults = "slow"\n', "agent.faults: are the embedded agent's"),
@@ -216,3 +223,14 @@ turns = [
     ]
     assert call.turns[2].over_after_ms == 700
     assert (call.codec, call.relay_only, drill.callers.workers) == ("pcma", True, 2)
+
+
+def test_turns_are_gone_through_as_often_as_asked() -> None:
+    text = (
+        GOOD + "[callers]\nrepeat = 3\nrepeat_every_s = 10\nturns = [{at_s=1, say='order'}, {at_s=4, say='thanks'}]\n"
+    )
+    callers = parse_drill(text.encode(), "x").callers
+    assert [(turn.at_s, turn.say) for turn in callers.turns] == [
+        (1, "order"), (4, "thanks"), (11, "order"), (14, "thanks"), (21, "order"), (24, "thanks"),
+    ]  # fmt: skip
+    assert callers.all_turns() == callers.turns, "and the drill as it is kept is not repeated once more"
