@@ -19,7 +19,7 @@ from probes.endpoint import Endpoint
 from probes.errors import MalformedMessage
 from probes.framing import StreamFramer
 from probes.leg import RefusedError
-from probes.stamped_socket import deepen, mark, on_monotonic, receive, stamp_arrivals
+from probes.stamped_socket import deepen, mark, receive, stamp_arrivals
 from probes.transaction import retransmit_delays_s
 from probes.turn import AskAgain, Credentials, Event, Granted, Ignored, Refused, Request, State, TurnClient
 from probes.uri import IceUri
@@ -123,10 +123,9 @@ class BlockingLeg:
                 yield frame, now_ns, False
             return
         arrival = receive(self.socket, READ_BYTES)
-        received_ns = on_monotonic(arrival.kernel_ns, arrival.read)
-        self.clock_steps += self.kernel_stamps and received_ns is None
-        stamped = received_ns is not None
-        yield arrival.data, arrival.read.mono_ns if received_ns is None else received_ns, stamped
+        received_ns, stamped = arrival.when()
+        self.clock_steps += self.kernel_stamps and not stamped
+        yield arrival.data, received_ns, stamped
 
     def _read_stream(self) -> tuple[int, bytes]:
         """All that is there: TLS may hold more than the socket shows. Raises `ConnectionResetError` at its end."""

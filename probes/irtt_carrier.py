@@ -29,7 +29,7 @@ from probes.irtt import (
     read_opened,
 )
 from probes.stamp_carrier import AddressInfo
-from probes.stamped_socket import deepen, mark, on_monotonic, receive, stamp_arrivals
+from probes.stamped_socket import connected, receive
 
 MOST_BYTES = 65_000
 SPARE_S = 10.0  # for hellos, farewells and the last replies
@@ -77,23 +77,17 @@ class IrttCarrier:
         self, info: AddressInfo, size_bytes: int, *, interval_ms: float, duration_s: float, dscp: int | None = None,
         key: bytes | None = None, one_clock: bool = False, timeout_s: float = 5.0,
     ) -> None:  # fmt: skip
-        family, kind, proto, _, address = info
         check_size(size_bytes, key)
         self.size_bytes, self.clock_steps = size_bytes, 0
         self._key, self._token, self._witness = key, b"", Witness()
         self._number_at = number_at(key)
         self._sent_wall_ns: dict[int, int] = {}
-        self._socket = socket.socket(family, kind, proto)
+        asked = Params(
+            int((duration_s + SPARE_S) * NS_PER_S), int(interval_ms * NS_PER_MS), size_bytes, (dscp or 0) << 2
+        )
+        self._socket, self.kernel_stamps = connected(info, dscp)
         try:
-            self._socket.connect(address)
-            if dscp is not None:
-                mark(self._socket, dscp)
-            deepen(self._socket)
-            self.kernel_stamps = stamp_arrivals(self._socket)
-            self.one_clock = one_clock or is_own_address(family, address)
-            asked = Params(
-                int((duration_s + SPARE_S) * NS_PER_S), int(interval_ms * NS_PER_MS), size_bytes, (dscp or 0) << 2
-            )
+            self.one_clock = one_clock or is_own_address(info[0], info[4])
             self._token, granted = self._open(open_request(asked, key), timeout_s)
             check_granted(asked, granted)
             self._socket.setblocking(False)
@@ -121,13 +115,13 @@ class IrttCarrier:
         """One reply."""
         arrival = receive(sock, MOST_READ)
         echo = read_echo(arrival.data, self._token, self._key)
-        received_ns = on_monotonic(arrival.kernel_ns, arrival.read)
-        self.clock_steps += self.kernel_stamps and received_ns is None
+        received_ns, stamped = arrival.when()
+        self.clock_steps += self.kernel_stamps and not stamped
         return (
             Reply(
                 seq=echo.number,
-                received_ns=arrival.read.mono_ns if received_ns is None else received_ns,
-                stamped=received_ns is not None,
+                received_ns=received_ns,
+                stamped=stamped,
                 their_seq=echo.received - 1,
                 sent_wall_ns=self._sent_wall_ns.pop(echo.number, None),
                 server_received_ns=echo.received_ns,

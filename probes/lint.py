@@ -10,12 +10,12 @@ without a word. Neither is seen until a call fails on some network, which is why
 Levels: ``refused`` (the list as a whole does not work there), ``skipped`` (this URL is never used there), ``advice``.
 """
 
-import ipaddress
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from probes.diagnosis import expiry_of
+from probes.endpoint import is_literal
 from probes.ice_servers import Entry, Url
 
 Level = Literal["refused", "skipped", "advice"]
@@ -179,7 +179,7 @@ def _agent_udp_only(facts: Facts) -> Iterable[tuple[str, str]]:
 
 def _tls_to_an_address(facts: Facts) -> Iterable[tuple[str, str]]:
     for url in facts.urls:
-        if url.uri is not None and url.uri.transport == "tls" and _is_address(url.uri.host):
+        if url.uri is not None and url.uri.transport == "tls" and is_literal(url.uri.host):
             yield url.where, url.text
 
 
@@ -216,14 +216,6 @@ def _time_limited(facts: Facts) -> Iterable[tuple[Entry, float]]:
         expires_s = expiry_of(entry.username or "")
         if expires_s is not None:
             yield entry, expires_s - facts.now_s
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 RULES: tuple[Rule, ...] = (

@@ -16,7 +16,7 @@ from probes.clock_sync import is_own_address, kernel_clock_error_ns
 from probes.errors import BadInput
 from probes.stamp import ReflectorPacket, SenderPacket, base_bytes, clock_error_ns, error_estimate, to_ntp
 from probes.stamp_tlv import class_of_service, receipts, sender_tail
-from probes.stamped_socket import deepen, mark, on_monotonic, receive, stamp_arrivals
+from probes.stamped_socket import connected, receive
 
 AddressInfo = tuple[Any, Any, int, str, Any]
 _TIMESTAMP = struct.Struct("!Q")
@@ -43,16 +43,10 @@ class StampCarrier:
         self, info: AddressInfo, size_bytes: int, *, dscp: int | None = None, key: bytes | None = None,
         one_clock: bool = False,
     ) -> None:  # fmt: skip
-        family, kind, proto, _, address = info
         check_size(size_bytes, dscp, key)
-        self._socket = socket.socket(family, kind, proto)
-        self._socket.connect(address)
+        self._socket, self.kernel_stamps = connected(info, dscp)
         self._socket.setblocking(False)
-        if dscp is not None:
-            mark(self._socket, dscp)
-        deepen(self._socket)
-        self.kernel_stamps = stamp_arrivals(self._socket)
-        self.one_clock = one_clock or is_own_address(family, address)
+        self.one_clock = one_clock or is_own_address(info[0], info[4])
         self.size_bytes = size_bytes
         self.clock_steps = 0
         self._dscp, self._key = dscp, key
@@ -84,15 +78,15 @@ class StampCarrier:
         """One reply."""
         arrival = receive(sock, self.size_bytes + 64)
         packet = ReflectorPacket.decode(arrival.data, self._key)
-        received_ns = on_monotonic(arrival.kernel_ns, arrival.read)
-        self.clock_steps += self.kernel_stamps and received_ns is None
+        received_ns, stamped = arrival.when()
+        self.clock_steps += self.kernel_stamps and not stamped
         tail = arrival.data[base_bytes(self._key) :]
         service = class_of_service(tail) if self._dscp is not None else None
         return (
             Reply(
                 seq=packet.sender_seq,
-                received_ns=arrival.read.mono_ns if received_ns is None else received_ns,
-                stamped=received_ns is not None,
+                received_ns=received_ns,
+                stamped=stamped,
                 their_seq=packet.seq,
                 sent_wall_ns=packet.sender_sent_ns,
                 server_received_ns=packet.received_ns,

@@ -40,6 +40,29 @@ class Arrival:
     ttl: int
     tos: int | None = None
 
+    def when(self) -> tuple[int, bool]:
+        """The monotonic time of the arrival, and whether it is the kernel's: else it is that of the reading."""
+        stamp_ns = on_monotonic(self.kernel_ns, self.read)
+        return (self.read.mono_ns, False) if stamp_ns is None else (stamp_ns, True)
+
+
+def connected(info: tuple[Any, ...], dscp: int | None) -> tuple[socket.socket, bool]:
+    """A connected UDP socket (``info`` as `getaddrinfo` has it), deep and marked, and whether the kernel stamps.
+
+    Raises `OSError`.
+    """
+    family, kind, proto, _, address = info
+    sock = socket.socket(family, kind, proto)
+    try:
+        sock.connect(address)
+        if dscp is not None:
+            mark(sock, dscp)
+    except OSError:
+        sock.close()
+        raise
+    deepen(sock)
+    return sock, stamp_arrivals(sock)
+
 
 def deepen(sock: socket.socket) -> None:
     """Ask for room for the packets of some seconds, so that a machine that pauses loses none that had arrived."""

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from probes.carrier import Reply
 from probes.stamp_carrier import AddressInfo
-from probes.stamped_socket import deepen, mark, on_monotonic, receive, stamp_arrivals
+from probes.stamped_socket import connected, receive
 from probes.stun import Class, Message, Method
 
 SIZE_BYTES = 20
@@ -28,14 +28,8 @@ class StunCarrier:
     size_bytes = SIZE_BYTES
 
     def __init__(self, info: AddressInfo, *, dscp: int | None = None) -> None:
-        family, kind, proto, _, address = info
-        self._socket = socket.socket(family, kind, proto)
-        self._socket.connect(address)
+        self._socket, self.kernel_stamps = connected(info, dscp)
         self._socket.setblocking(False)
-        if dscp is not None:
-            mark(self._socket, dscp)
-        deepen(self._socket)
-        self.kernel_stamps = stamp_arrivals(self._socket)
         self.clock_steps = 0
         self._tag = os.urandom(8)
 
@@ -61,13 +55,13 @@ class StunCarrier:
         answers = message.message_class in (Class.SUCCESS, Class.ERROR) and message.method == Method.BINDING
         if not answers or message.transaction_id[:8] != self._tag:
             return ()
-        received_ns = on_monotonic(arrival.kernel_ns, arrival.read)
-        self.clock_steps += self.kernel_stamps and received_ns is None
+        received_ns, stamped = arrival.when()
+        self.clock_steps += self.kernel_stamps and not stamped
         return (
             Reply(
                 seq=_NUMBER.unpack(message.transaction_id[8:])[0],
-                received_ns=arrival.read.mono_ns if received_ns is None else received_ns,
-                stamped=received_ns is not None,
+                received_ns=received_ns,
+                stamped=stamped,
                 dscp_back=None if arrival.tos is None else arrival.tos >> 2,
             ),
         )
