@@ -2,7 +2,8 @@
 
 Every 5 s a reading: round-trip time, packets lost, jitter. A badge sums it up; what passes a client's alert limit
 is told. A reading's loss is that of its interval, because a badge shows the present; the alert is about the sum,
-which is what the clients' statistics count. Every 30 s a health check asks whether the parts of the call are alive.
+which is what the clients' statistics count. What was lost of ours the far end tells in its reports, a little late.
+Every 30 s a health check asks whether the parts of the call are alive.
 """
 
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One reading; a figure that is not known yet is None and spoils no badge."""
+    """One reading; a figure that is not known yet is None and spoils no badge. ``lost_out``: what was lost of ours."""
 
     at_ns: int
     rtt_ms: float | None
@@ -34,11 +35,13 @@ class Reading:
     lost_total: int
     jitter_ms: float | None
     silent_ms: float = 0.0
+    lost_out: int = 0
 
 
 BADGE_LIMITS = (
     Limit("rtt_ms", "ms", 150, 300),
     Limit("lost", "packets", 5, 12),  # of 250 in 5 s: 2 % and 5 %
+    Limit("lost_out", "packets", 5, 12),
     Limit("jitter_ms", "ms", 25, 50),
     Limit("silent_ms", "ms", 500, 1000),  # what does not come at all is lost to no statistics
 )
@@ -67,7 +70,9 @@ def sentence(reading: Reading) -> str:
     """A reading as a person sees it: the badge first."""
     rtt = "–" if reading.rtt_ms is None else f"{reading.rtt_ms:.0f} ms"
     jitter = "–" if reading.jitter_ms is None else f"{reading.jitter_ms:.1f} ms"
-    return f"{badge(reading)}: round trip {rtt}, lost {reading.lost} of {reading.lost_total} in all, jitter {jitter}"
+    ours = f", {reading.lost_out} of ours" if reading.lost_out else ""
+    lost = f"lost {reading.lost} of {reading.lost_total} in all{ours}"
+    return f"{badge(reading)}: round trip {rtt}, {lost}, jitter {jitter}"
 
 
 @dataclass(frozen=True, slots=True)

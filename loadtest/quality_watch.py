@@ -23,7 +23,7 @@ class QualityWatch:
 
     def __init__(self, diary: Diary) -> None:
         self._diary = diary
-        self._frames = self._packets_in = self._packets_out = self._lost = 0
+        self._frames = self._packets_in = self._packets_out = self._lost = self._lost_out = 0
         self._alerted: frozenset[str] = frozenset()
         self._rate: Rate = "full"
         self.readings: list[Reading] = []
@@ -35,7 +35,7 @@ class QualityWatch:
 
     def renewed(self) -> None:
         """Another peer has taken over; its counters begin at 0."""
-        self._packets_in = self._packets_out = self._lost = 0
+        self._packets_in = self._packets_out = self._lost = self._lost_out = 0
 
     def tick(self, peer: "Peer") -> None:
         """One frame has passed."""
@@ -57,13 +57,15 @@ class QualityWatch:
         self._packets_in, self._packets_out = packets_in, packets_out
 
     def _read(self, peer: "Peer") -> None:
-        lost = peer.received.lost
+        lost, far = peer.received.lost, peer.reports.far
+        lost_out = far.lost if far is not None else self._lost_out
         now_ns = time.monotonic_ns()
         self.take(Reading(
             at_ns=now_ns, rtt_ms=peer.rtt_ms, lost=max(0, lost - self._lost), lost_total=lost,
             jitter_ms=peer.received.jitter_ms, silent_ms=(now_ns - peer.received.last_ns) / 1e6,
+            lost_out=max(0, lost_out - self._lost_out),
         ))  # fmt: skip
-        self._lost = lost
+        self._lost, self._lost_out = lost, lost_out
 
     def take(self, reading: Reading) -> None:
         """Note a reading, tell of what is newly over a limit, and let the bit rate follow."""

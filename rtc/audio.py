@@ -72,5 +72,11 @@ class AudioStreams:
         return self.reports.compose(self.ssrc, self._time, self.packets_out, self.octets_out, self.received)
 
     def sent(self) -> RtpStats:
-        """What was sent so far."""
-        return RtpStats(packets=self.packets_out, octets=self.octets_out)
+        """What was sent so far; what was lost of it and its jitter are by the far end's last report."""
+        far = self.reports.far
+        return RtpStats(
+            packets=self.packets_out,
+            octets=self.octets_out,
+            lost=far.lost if far else None,
+            jitter_ms=far.jitter_units * 1000.0 / self.codec.clock_rate if far else None,
+        )

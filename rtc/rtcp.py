@@ -6,6 +6,7 @@ last sender report's NTP time and the delay since it came, so ``rtt = now - LSR 
 
 import struct
 import time
+from dataclasses import dataclass
 
 from aiortc.rtp import RtcpPacket, RtcpReceiverInfo, RtcpRrPacket, RtcpSenderInfo, RtcpSrPacket
 
@@ -19,13 +20,23 @@ def ntp_now() -> int:
     return int((time.time() + NTP_EPOCH_S) * (1 << 32))
 
 
-class Reports:
-    """Makes our reports and reads theirs. ``rtt_ms`` is None until one of ours was echoed."""
+@dataclass(frozen=True, slots=True)
+class FarView:
+    """What the far end received of our stream, by its last report: packets lost so far, the highest number, jitter."""
 
-    __slots__ = ("_heard_ns", "_last_expected", "_last_lsr", "_last_received", "rtt_ms")
+    lost: int
+    highest_sequence: int
+    jitter_units: int
+
+
+class Reports:
+    """Makes our reports and reads theirs. ``rtt_ms`` is None until one of ours was echoed, ``far`` until one came."""
+
+    __slots__ = ("_heard_ns", "_last_expected", "_last_lsr", "_last_received", "far", "rtt_ms")
 
     def __init__(self) -> None:
         self.rtt_ms: float | None = None
+        self.far: FarView | None = None
         self._last_lsr = 0
         self._heard_ns = 0
         self._last_expected = self._last_received = 0
@@ -68,12 +79,14 @@ class Reports:
                 self._last_lsr = (packet.sender_info.ntp_timestamp >> 16) & 0xFFFFFFFF
                 self._heard_ns = time.monotonic_ns()
             if isinstance(packet, RtcpSrPacket | RtcpRrPacket):
-                self._round_trip(packet.reports, our_ssrc)
+                for report in packet.reports:
+                    if report.ssrc == our_ssrc:
+                        self._take(report)
 
-    def _round_trip(self, reports: list[RtcpReceiverInfo], our_ssrc: int) -> None:
-        for report in reports:
-            if report.ssrc == our_ssrc and report.lsr:
-                now = (ntp_now() >> 16) & 0xFFFFFFFF
-                elapsed = (now - report.lsr - report.dlsr) & 0xFFFFFFFF
-                if elapsed < 60 << 16:  # a clock that was stepped would give nonsense
-                    self.rtt_ms = elapsed * 1000.0 / 65536
+    def _take(self, report: RtcpReceiverInfo) -> None:
+        self.far = FarView(report.packets_lost, report.highest_sequence, report.jitter)
+        if report.lsr:
+            now = (ntp_now() >> 16) & 0xFFFFFFFF
+            elapsed = (now - report.lsr - report.dlsr) & 0xFFFFFFFF
+            if elapsed < 60 << 16:  # a clock that was stepped would give nonsense
+                self.rtt_ms = elapsed * 1000.0 / 65536
