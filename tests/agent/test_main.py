@@ -50,6 +50,9 @@ async def test_at_its_end_calls_are_told_and_what_is_said_is_said_to_the_end() -
             os.kill(agent.pid, signal.SIGTERM)
             await until(phone.errors, 20)
             assert phone.errors()[0]["code"] == "server_shutting_down"
+            async with httpx.AsyncClient(base_url=agent.url, trust_env=False) as http:
+                health = await http.get("/health")
+                assert (health.status_code, health.json()["status"]) == (503, "closing"), "so that balancers leave it"
             heard = len(phone.audible())
             await until(lambda: phone.end.peer.state == "closed", 20)
             assert len(phone.audible()) > heard + 25, "half a second and more of the answer came after that"

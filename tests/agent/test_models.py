@@ -2,14 +2,20 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from agent.errors import SettingsError
+from agent.history import History, Message
+from agent.model_anthropic import AnthropicBrain
+from agent.model_cartesia import CartesiaVoice
+from agent.model_openai import OpenAiBrain
 from agent.models import choose
 from agent.services import Access
+from agent.sessions import Session
+from agent.stages import Speaker, StageError
 from rtc.opus import Decoder
 from tests.agent import fake_services as fake
 from tests.agent.fake_services import KEY, Listener, Service
@@ -199,10 +205,16 @@ async def test_sonic_speaks_in_a_stream_once_for_each_text(sonic: tuple[Service,
         assert (asked.path, asked.body["transcript"]) == ("/tts/sse", "I am the drill agent, a scripted one.")
         wanted = {"container": "raw", "encoding": "pcm_s16le", "sample_rate": 24000}
         assert (asked.body["output_format"], asked.body["model_id"]) == (wanted, "sonic-3")
+        assert asked.body["language"] == "en"
         count = len(service.asked)
         phone.ask("Who are you?")
         await phone.answered(2)
         assert len(service.asked) == count + 1, "only the sentence with the new number"
+        spanish = {"audio": {"input": {"transcription": {"language": "es"}}}}
+        phone.send({"type": "session.update", "session": spanish})
+        phone.ask("¿Quién eres?")
+        await phone.answered(3)
+        assert service.asked[-1].body["language"] == "es"
 
 
 async def test_what_goes_wrong_with_sonic_is_told(sonic: tuple[Service, RunningAgent]) -> None:
@@ -273,3 +285,37 @@ def test_a_key_chooses_its_service_and_is_shown_nowhere(tmp_path) -> None:
 def test_a_choice_that_cannot_be_made_is_told_at_the_start(env: dict, said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         choose({f"CALLDRILL_AGENT_{name}": value for name, value in env.items()})
+
+
+def brain_or_voice(name: str, url: str) -> AsyncGenerator[object]:
+    """What a paid service is asked for, in this process."""
+    access = Access(KEY, url, "model", "voice")
+    session = Session("sess_1", History(), 0.0)
+    session.history.add(Message("item_1", "user", "hello"))
+    if name == "cartesia":
+        return CartesiaVoice(access).speak("hello", Speaker())
+    return (AnthropicBrain if name == "anthropic" else OpenAiBrain)(access).reply(session, "hello")
+
+
+@pytest.mark.parametrize("name", ["anthropic", "openai", "cartesia"])
+@pytest.mark.parametrize("begins", [False, True], ids=["never begins", "stops in the middle"])
+async def test_a_service_that_says_nothing_is_not_waited_for(
+    name: str, begins: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.services.FIRST_WORD_LIMIT_S", 0.2)
+    given_up = threading.Event()
+
+    def hangs(wire: fake.Wire) -> None:
+        if begins:
+            wire.begin()
+        given_up.wait(20 * PATIENCE)
+        raise BrokenPipeError
+
+    with fake.http_service(hangs) as service:
+        try:
+            with pytest.raises(StageError) as told:
+                async for _ in brain_or_voice(name, service.url):
+                    pass
+        finally:
+            given_up.set()
+    assert told.value.code == "model_timed_out"
