@@ -25,12 +25,12 @@ from calldrill.errors import CalldrillError, RunError
 from calldrill.recorder import Recorder
 from calldrill.service import Service
 from calldrill.services import REFLECTOR_PORT, STUN_PORT, Ports, Secrets
-from calldrill.site_proof import OPEN, prove_site
+from calldrill.site_checks import OPEN
+from calldrill.site_proof import in_words, prove_sites
 from measures.run import EXIT_COULD_NOT_RUN, EXIT_INTERRUPTED, EXIT_THRESHOLD_FAILED
 from netem.cage import prepare_inside
 from netem.errors import NetemError
 from netem.lab import Lab
-from netem.uplink import Uplink
 from reports.folder import RECORDS_FILE, read_run
 
 SERVICE_LIMIT_S = 20.0
@@ -88,22 +88,9 @@ class Conductor:
 
     def _prove_sites(self, lab: Lab) -> None:
         """NATs and firewalls, each access in its turn, while no path is impaired yet."""
-        for uplink in lab.links:
-            site = uplink.site.name
-            if lab.in_use(site) is not uplink:
-                self._go_to(lab, uplink)
-            proof = prove_site(lab, uplink, STUN_PORT)
+        for proof in prove_sites(lab, STUN_PORT):
             self._recorder.add(proof)
-            words = f"site {site}, {uplink.access.name}: NAT {proof.nat}, firewall {proof.firewall}"
-            odd = "; ".join(f"{row.name}: {row.observed}, not {row.asked}" for row in proof.checks if not row.passed)
-            self._recorder.note(f"{words}: {f'NOT so: {odd}' if odd else 'proved'}", "error" if odd else "info")
-        for uplink in lab.links:
-            if uplink.position == 0 and lab.in_use(uplink.site.name) is not uplink:
-                self._go_to(lab, uplink)
-
-    def _go_to(self, lab: Lab, uplink: Uplink) -> None:
-        lab.handover_begin(uplink.site.name)
-        lab.handover_end(uplink.access.name, uplink.site.name)
+            self._recorder.note(in_words(proof), "info" if proof.passed else "error")
 
     def _prove(self, lab: Lab) -> None:
         for uplink in lab.links:

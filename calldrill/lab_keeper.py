@@ -1,8 +1,9 @@
 """Keeps a lab up: ``python -m calldrill.lab_keeper OPTIONS`` outside the cage, the same with ``--inside`` within.
 
 Outside it is the cage's supervisor and does nothing else. Inside it builds the lab, starts what its server's site
-offers (agent, coturn, reflector), says on stdout that it is ready — one JSON line; the cage has a /run of its own, so
-there is no file that both could write to — and waits for its end. Errors go the same way.
+offers (agent, coturn, reflector), examines its NATs and firewalls, applies the profiles, says on stdout that it is
+ready — one JSON line; the cage has a /run of its own, so there is no file that both could write to — and waits for its
+end. Errors go the same way.
 """
 
 import contextlib
@@ -15,9 +16,11 @@ import msgspec
 
 from calldrill import services
 from calldrill.certificates import make_certificates
-from calldrill.errors import CalldrillError
+from calldrill.drill import AgentPart
+from calldrill.errors import CalldrillError, RunError
 from calldrill.lab_part import LabPart
 from calldrill.services import REFLECTOR_PORT, STUN_PORT, Ports, Secrets
+from calldrill.site_proof import in_words, prove_sites
 from measures.run import EXIT_COULD_NOT_RUN
 from netem.cage import prepare_inside, run_in_cage
 from netem.errors import NetemError
@@ -32,6 +35,7 @@ class Orders(msgspec.Struct, frozen=True):
 
     lab: LabPart
     bare: bool = False
+    prove: bool = True
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -52,11 +56,13 @@ def keep(orders: Orders) -> int:
         with contextlib.ExitStack() as stack:
             lab = stack.enter_context(Lab(runtime, topology=orders.lab.topology()))
             summary = [lab.backend.detail]
+            if not orders.bare:
+                summary += _start_services(stack, lab, runtime)
+            if orders.prove:
+                summary += _prove(lab, orders.bare)
             for uplink in lab.links:
                 if uplink.position == 0:
                     lab.apply_profile(uplink.access.profile, uplink.site.name)
-            if not orders.bare:
-                summary += _start_services(stack, lab, runtime)
             _say(Said(True, "\n".join(summary), places(lab)))
             while True:
                 signal.pause()
@@ -74,11 +80,22 @@ def places(lab: Lab) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*names, "server"]))
 
 
+def _prove(lab: Lab, bare: bool) -> list[str]:
+    """NATs and firewalls, before anything is impaired; a lab that is not what was asked for does not stay up."""
+    told = []
+    for proof in prove_sites(lab, None if bare else STUN_PORT):
+        words = in_words(proof)
+        if not proof.passed:
+            raise RunError(f"the lab is not as asked, and was taken down (--no-proof keeps it up): {words}")
+        told.append(words)
+    return told
+
+
 def _start_services(stack: contextlib.ExitStack, lab: Lab, runtime: Path) -> list[str]:
     at, ports = lab.addresses, Ports.of(lab.topology)
     secrets = Secrets(os.environ[API_KEY], os.environ[TURN_USER], os.environ[TURN_PASSWORD])
     certificates = make_certificates(runtime, (at.turn, at.turn_alternate), services.TURN_NAME)
-    agent = services.agent_service(lab.server, at, secrets, (), runtime / "agent.log", ports.agent)
+    agent = services.agent_service(lab.server, at, secrets, AgentPart(), runtime / "agent.log", ports.agent)
     coturn = services.coturn_service(
         lab.server, at, secrets, certificates, runtime, runtime / "coturn.log", ports.tls
     )  # fmt: skip

@@ -30,6 +30,7 @@ UP_LIMIT_S = 90.0
 DOWN_LIMIT_S = 15.0
 POLL_S = 0.05
 DEFAULT_NAME = "lab"
+ASKED = ("profile", "nat", "hairpin", "firewall", "family")
 Name = Annotated[str, typer.Option(help="Which lab: several can be up at once.")]
 
 lab = typer.Typer(no_args_is_help=True, help="The lab by hand. Example: calldrill lab up --nat symmetric --profile 3g")
@@ -37,6 +38,7 @@ lab = typer.Typer(no_args_is_help=True, help="The lab by hand. Example: calldril
 
 @lab.command()
 def up(
+    context: typer.Context,
     profile: Annotated[str, typer.Option(help="The profile of the path: see `calldrill netem profiles`.")] = "4g-good",
     nat: Annotated[
         str, typer.Option(help="none, full-cone, restricted, port-restricted, symmetric or carrier-grade.")
@@ -48,14 +50,19 @@ def up(
     family: Annotated[str, typer.Option(help="ipv4, ipv6 or dual.")] = "ipv4",
     drill: Annotated[str | None, typer.Option(help="Take the [lab] of this drill instead.")] = None,
     bare: Annotated[bool, typer.Option("--bare", help="Nothing runs at the server's site.")] = False,
+    proof: Annotated[
+        bool, typer.Option(help="Examine NAT and firewall first (some 2 s; 15 s for a short UDP time-out).")
+    ] = True,
     name: Name = DEFAULT_NAME,
 ) -> None:
     """Build a lab and keep it up in the background, e.g. `calldrill lab up --nat symmetric --profile 3g`."""
     from calldrill.lab_folder import claim  # noqa: PLC0415
     from calldrill.lab_keeper import Orders  # noqa: PLC0415
 
+    if drill is not None and (beside := _given(context, ASKED)):
+        raise InputError(f"--{beside[0]} does not go beside --drill, whose [lab] says it already")
     asked = {"profile": profile, "nat": nat, "hairpin": hairpin, "firewall": firewall, "family": family}
-    orders = Orders(_part(asked, drill), bare)
+    orders = Orders(_part(asked, drill), bare, proof)
     if orders.lab.family == "ipv6" and not bare:
         raise InputError("--family ipv6: what the lab offers at the server's site speaks IPv4; use dual, or add --bare")
     folder = claim(name)
@@ -118,6 +125,12 @@ def list_() -> None:
 
     for state in living():
         sys.stdout.write(f"{state.name}: {state.summary.splitlines()[0]}; hosts: {', '.join(state.places)}\n")
+
+
+def _given(context: typer.Context, names: tuple[str, ...]) -> list[str]:
+    """Those of the options that stood on the command line."""
+    sources = {name: context.get_parameter_source(name) for name in names}
+    return [name for name, source in sources.items() if source is not None and source.name != "DEFAULT"]
 
 
 def _part(asked: dict[str, object], drill: str | None) -> "LabPart":

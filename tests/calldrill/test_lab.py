@@ -50,6 +50,7 @@ def wait_until_gone(pids: list[int]) -> None:
         (("up", "--profile", "5gg"), "--profile: no network profile is named '5gg'"),
         (("up", "--nat", "none", "--hairpin"), "hairpin: goes with a single NAT"),
         (("up", "--family", "ipv6"), "--family ipv6: what the lab offers"),
+        (("up", "--drill", "quick", "--nat", "symmetric"), "--nat does not go beside --drill"),
         (("up", "--name", "../x"), "--name ../x: use a-z"),
         (("exec", "--name", "x", "ls"), "--name x: no such lab is up; there is none"),
         (("down",), "--name lab: no such lab is up"),
@@ -85,6 +86,7 @@ class TestUp:
         made = lab("up", "--bare", "--nat", "symmetric", "--profile", "3g")
         assert made.returncode == 0, made.stderr
         assert "hosts: caller, nat, server" in made.stdout
+        assert "caller, home: firewall none: proved; the NAT (symmetric) was not examined: no STUN" in made.stdout
         assert "there is a lab of that name" in lab("up", "--bare").stderr
         assert lab("list").stdout.startswith("lab: ")
         assert lab("exec", "server", "--", "sh", "-c", "ip -o addr; exit 7").returncode == 7
