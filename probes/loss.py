@@ -2,7 +2,9 @@
 
 *Receipts.* A reflector of ours sends, with each reply, which of the last 64 packets had arrived (`stamp_tlv`); so does
 irtt's server. A lost packet that any reply's receipts hold was lost on the way down; one that receipts cover and none
-of them holds was lost on the way up. That settles each packet, in whatever order they came.
+of them holds was lost on the way up. That settles each packet, in whatever order they came. A reflector to which we
+seem a new sender (a NAT gave us another port) knows nothing of before: where its number says that all it ever got from
+us is in its receipts, they cover no packet older than the first of those.
 
 *Numbers.* Any stateful reflector numbers the packets it got (RFC 8762 section 4.3). Replies before which all others are
 older, and after which all are newer, cut the train in segments. A number of its that we never saw, within a segment,
@@ -10,7 +12,7 @@ belongs to a packet of ours that reached it and was lost on the way *down*; what
 the way *up*. How many were lost on which way is therefore exact. Which packet was which is certain only where a segment
 lost all its packets on one way; in a mixed one each packet stays `unknown`. A segment with more unseen numbers than
 missing packets tells that packets overtook each other unseen, or came twice: then nothing is told of it, nor of the
-losses next to it.
+losses next to it. A reflector that gives two packets one number has begun to count anew, and its numbers tell nothing.
 
 A stateless reflector repeats our number, which proves nothing. The sampler skips one of its own numbers at the
 start: after that a stateful reflector can never give our number back, so equal numbers mean stateless.
@@ -25,7 +27,7 @@ from measures.sample import LossSide
 
 RECEIPTS = 64
 Reply = tuple[int, int]  # our number, the reflector's number
-Receipt = tuple[int, int]  # our number, bits: bit n is our packet ``number - n``
+Receipt = tuple[int, int, int]  # our number, the reflector's, bits: bit n is our packet ``number - n``
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def loss_sides(
     missing = [seq for seq in sent if seq not in answered]
     sides = by_receipts(missing, receipts)
     counted: dict[int, LossSide] = {seq: side for seq, side in sides.items() if side != "unknown"}
-    if is_stateful(replies):
+    if is_stateful(replies) and len(set(answered.values())) == len(answered):
         for segment in _segments(answered, {theirs for _, theirs in replies}, sides):
             counted.update(_by_numbers(segment, sides, no_samples))
     samples = [seq for seq in missing if seq not in no_samples]
@@ -95,8 +97,10 @@ def loss_sides(
 def by_receipts(missing: Sequence[int], receipts: Iterable[Receipt]) -> dict[int, LossSide]:
     """The side of each missing packet as far as receipts tell it."""
     sides: dict[int, LossSide] = dict.fromkeys(missing, "unknown")
-    for seq, bits in receipts:
-        for one in missing[bisect_left(missing, seq - RECEIPTS + 1) : bisect_left(missing, seq)]:
+    for seq, number, bits in receipts:
+        is_all = bits.bit_count() == number + 1
+        covered = bits.bit_length() if is_all else RECEIPTS
+        for one in missing[bisect_left(missing, seq - covered + 1) : bisect_left(missing, seq)]:
             if bits >> seq - one & 1:
                 sides[one] = "down"  # it did arrive: no other reply can say otherwise
             elif sides[one] == "unknown":

@@ -125,7 +125,9 @@ def report(
     known = set(numbers)
     replies = [reply for reply in train.replies if reply.seq in known]
     pairs = [(reply.seq, reply.seq if reply.their_seq is None else reply.their_seq) for reply in replies]
-    receipts = [(reply.seq, reply.receipts) for reply in replies if reply.receipts is not None]
+    receipts = [
+        (*pair, reply.receipts) for pair, reply in zip(pairs, replies, strict=True) if reply.receipts is not None
+    ]
     sides = loss_sides(numbers, pairs, receipts, frozenset(train.extra))
     samples = _samples(train, replies, sides.sides, stream, carrier.size_bytes)
     errors_ns = [sent.sent_ns - sent.due_ns for sent in train.sent.values()]

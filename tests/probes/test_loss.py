@@ -70,7 +70,7 @@ def test_a_far_loss_is_not_doubted_for_a_duplicate() -> None:
 def test_receipts_settle_every_packet(fates: list[str]) -> None:
     sent, replies = _run(fates)
     came = {0, *(seq for seq, fate in enumerate(fates, start=2) if fate != "up"), len(fates) + 2}
-    receipts = [(seq, sum(1 << back for back in range(64) if seq - back in came)) for seq, _ in replies]
+    receipts = [(*one, sum(1 << back for back in range(64) if one[0] - back in came)) for one in replies]
     told = loss_sides(sent, replies, receipts)
     assert [told.sides.get(seq, "kept") for seq in range(2, len(fates) + 2)] == fates
     assert (told.count.up, told.count.down, told.count.unknown) == (fates.count("up"), fates.count("down"), 0)
@@ -89,24 +89,38 @@ def test_receipts_settle_every_packet_in_whatever_order_they_came(packets: list[
         number, bits = session.note(seq)
         if fates.get(seq) != "down":
             replies.append((seq, number))
-            receipts.append((seq, bits))
+            receipts.append((seq, number, bits))
     told = loss_sides([*fates, end], replies, receipts)
     assert [told.sides.get(seq, "kept") for seq in fates] == list(fates.values())
     assert told.count.unknown == 0
 
 
 def test_a_packet_that_arrived_late_there_was_not_lost_on_the_way_up() -> None:
-    assert by_receipts([5], [(6, 0b01), (7, 0b101)]) == {5: "down"}
-    assert by_receipts([5], [(7, 0b101), (6, 0b01)]) == {5: "down"}
-    assert by_receipts([5], [(80, 1)]) == {5: "unknown"}
-    assert by_receipts([5], [(69, 1), (68, 1)]) == {5: "up"}
+    assert by_receipts([5], [(6, 4, 0b01), (7, 5, 0b101)]) == {5: "down"}
+    assert by_receipts([5], [(7, 5, 0b101), (6, 4, 0b01)]) == {5: "down"}
+    assert by_receipts([5], [(80, 9, 1)]) == {5: "unknown"}
+    assert by_receipts([5], [(69, 8, 1), (68, 7, 1)]) == {5: "up"}
+
+
+def test_a_reflector_that_takes_us_for_somebody_new_says_nothing_of_before() -> None:
+    """A NAT gives us another port behind packet 20; 15 to 19 had arrived, and their replies were lost."""
+    sent, replies, receipts = list(range(40)), [], []
+    for span in (range(20), range(20, 40)):
+        session = Session()
+        for seq in span:
+            number, bits = session.note(seq) if seq != 30 else (0, 0)
+            if seq not in (15, 16, 17, 18, 19, 30):
+                replies.append((seq, number))
+                receipts.append((seq, number, bits))
+    told = loss_sides(sent, replies, receipts)
+    assert told.sides == {**dict.fromkeys(range(15, 20), "unknown"), 30: "up"}
 
 
 def test_the_totals_settle_what_the_receipts_of_a_long_gap_leave_open() -> None:
     fates = ["up"] * 70 + ["down"] * 5  # the reply after it has receipts of the last 63 only
     sent, replies = _run(fates)
     came = {0, *range(72, 77), 77}
-    receipts = [(seq, sum(1 << back for back in range(64) if seq - back in came)) for seq, _ in replies]
+    receipts = [(*one, sum(1 << back for back in range(64) if one[0] - back in came)) for one in replies]
     told = loss_sides(sent, replies, receipts)
     assert [told.sides[seq] for seq in range(2, 77)] == fates
     assert (told.count.up, told.count.down, told.count.unknown) == (70, 5, 0)
@@ -116,7 +130,7 @@ def test_a_long_mixed_gap_has_exact_totals_though_packets_stay_open() -> None:
     fates = ["up", "down"] + ["up"] * 70
     sent, replies = _run(fates)
     came = {0, 3, 74}
-    receipts = [(seq, sum(1 << back for back in range(64) if seq - back in came)) for seq, _ in replies]
+    receipts = [(*one, sum(1 << back for back in range(64) if one[0] - back in came)) for one in replies]
     told = loss_sides(sent, replies, receipts)
     assert told.count == LossCount(up=71, down=1)
     assert {told.sides[seq] for seq in range(2, 11)} == {"unknown"}
@@ -129,7 +143,7 @@ _NUMBERS = st.integers(-2, 40)
 @given(
     st.sets(st.integers(0, 40)),
     st.lists(st.tuples(_NUMBERS, st.integers(-5, 2**32)), max_size=30),
-    st.lists(st.tuples(_NUMBERS, st.integers(0, 2**64 - 1)), max_size=30),
+    st.lists(st.tuples(_NUMBERS, st.integers(-5, 2**32), st.integers(0, 2**64 - 1)), max_size=30),
     st.sets(st.integers(0, 40)),
 )
 def test_a_far_end_that_tells_nonsense_makes_no_loss_come_or_go(
