@@ -4,11 +4,16 @@ import asyncio
 import os
 import random
 import socket
+from collections.abc import Callable
 
 import psutil
+import pytest
 from aioice import stun
 
-from tests.rtc.link import End, connected_pair
+from rtc.errors import PeerError
+from rtc.frame_clock import FrameClock
+from rtc.peer import PeerConfig
+from tests.rtc.link import LOOPBACK, End, connected_pair, make_end
 from tests.waiting import until
 
 CASES = 2000
@@ -141,3 +146,71 @@ async def test_hostile_candidates_are_refused_or_ignored() -> None:
             a.peer.add_remote_candidate(f"candidate:1 1 udp 1 127.0.0.1 {2000 + number} typ host")
         assert len(path.remote_candidates) <= 100, "their number is bounded"
         await _still_well(a, b)
+
+
+HASTY = PeerConfig(ice=LOOPBACK, dtls_deadline_s=1.0, channel_deadline_s=1.0)
+
+
+async def _place(spoil: Callable[[End], None]) -> tuple[list[str], list[object]]:
+    """A call to a far end that ``spoil`` has changed; how it went, and what was raised where nobody sees it."""
+    clock, raised = FrameClock(), list[object]()
+    tasks = len(asyncio.all_tasks())
+    a, b = make_end(clock, config=HASTY), make_end(clock)
+    _strange(a, raised)
+    spoil(b)
+    try:
+        await a.peer.connect(await b.peer.answer(await a.peer.offer()))
+    except PeerError:
+        assert a.states[-1] == "failed"
+    finally:
+        await a.peer.close()
+        await b.peer.close()
+        clock.stop()
+    await until(lambda: len(asyncio.all_tasks()) <= tasks)
+    return a.states, raised
+
+
+async def test_nonsense_instead_of_a_handshake_fails_the_call_by_its_deadline() -> None:
+    datagrams = iter(_datagrams(4))
+
+    def spoil(b: End) -> None:
+        def babble(data: bytes) -> None:
+            for _ in range(200):
+                b.peer._paths.send(next(datagrams, b"\x16\xfe\xfd"))
+
+        b.peer._association.take = babble  # type: ignore[method-assign]
+
+    assert await _place(spoil) == (["connecting", "failed", "closed"], [])
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_a_mangled_handshake_fails_or_is_repeated(seed: int) -> None:
+    """The first datagrams have a few bits wrong: a good handshake comes of it, or none, and nothing in between."""
+    chance = random.Random(seed)
+    left = 1 + seed % 4
+
+    def spoil(b: End) -> None:
+        wire = b.peer._association._wire
+        send = wire._to_path
+
+        def mangle(data: bytes) -> None:
+            nonlocal left
+            mangled = bytearray(data)
+            if left:
+                left -= 1
+                for _ in range(3):
+                    mangled[chance.randrange(len(mangled))] ^= 1 << chance.randrange(8)
+            send(bytes(mangled))
+
+        wire._to_path = mangle  # type: ignore[method-assign]
+
+    states, raised = await _place(spoil)
+    assert states in (["connecting", "failed", "closed"], ["connecting", "connected", "closed"])
+    assert raised == []
+
+
+async def test_a_far_end_that_hangs_up_in_the_handshake_fails_the_call() -> None:
+    def spoil(b: End) -> None:
+        b.peer._association.take = lambda data: asyncio.ensure_future(b.peer.close())  # type: ignore[method-assign]
+
+    assert await _place(spoil) == (["connecting", "failed", "closed"], [])
