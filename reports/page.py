@@ -43,7 +43,7 @@ from reports.words import duration, long_duration, moment, number, plural, quant
 # A table of every turn of every call is evidence up to here, and a wall above.
 MOST_TURNS = 400
 MOST_BAD_LINES = 50
-MOST_CALLS = 200
+MOST_CALLS = 60
 MOST_RECOVERIES = 300
 MOST_NOTES = 1000
 ARROWS = {"up": "──────▶", "down": "◀──────", "both": "◀─────▶", "never": "───✗", "own": "", "network": "≈≈≈≈≈≈≈"}

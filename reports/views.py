@@ -44,9 +44,14 @@ class VerdictRow:
         return MARKS[self.outcome]
 
     @property
+    def seen(self) -> str:
+        """What was observed. A figure that falls among the missing values is one of those."""
+        return self.observed or say("a missing value" if self.n and self.missing else "nothing")
+
+    @property
     def sentence(self) -> str:
         """The verdict in one line."""
-        seen = self.observed or "nothing"
+        seen = self.seen
         bounds = f" (95 % interval {self.interval})" if self.interval else ""
         return f"{self.title}: asked {self.asked}, observed {seen}{bounds}; {self.reason}"
 

@@ -16,6 +16,7 @@ from reports.trains import Floats
 
 XLABEL = "seconds since the first call was due"
 XLABEL_NO_CALLS = "seconds since the first record"
+LETTER_IN = 0.066
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,9 @@ def network_spans(harvest: Harvest) -> Iterator[Span]:
 
 
 def draw_network(ax: Axes, harvest: Harvest, *, labels: bool) -> None:
-    """Spans and lines over everything else of ``ax``, inside its present limits."""
+    """Spans and lines over everything else of ``ax``, inside its present limits; a label only where it has room."""
     left, right = ax.get_xlim()
+    labelled_to = left - (right - left)
     for span in network_spans(harvest):
         end = span.begin_s if span.end_s is None else span.end_s
         if end < left or span.begin_s > right:
@@ -73,9 +75,17 @@ def draw_network(ax: Axes, harvest: Harvest, *, labels: bool) -> None:
             ax.axvspan(span.begin_s, end, facecolor=NETWORK, alpha=0.13, linewidth=0, zorder=0.8)
             for edge in (span.begin_s, end):
                 ax.axvline(edge, color=NETWORK, linewidth=0.8, zorder=0.9)
-        if labels:
+        if labels and span.begin_s >= labelled_to:
+            labelled_to = span.begin_s + _width_s(ax, span.label)
             ax.annotate(
                 span.label, (span.begin_s, 1.0), (2, 3), xycoords=ax.get_xaxis_transform(), textcoords="offset points",
                 color=NETWORK, fontsize=8.5, annotation_clip=False,
             )  # fmt: skip
     ax.set_xlim(left, right)
+
+
+def _width_s(ax: Axes, label: str) -> float:
+    """About how much of the time axis a label takes."""
+    left, right = ax.get_xlim()
+    width_in = ax.get_position().width * ax.figure.get_figwidth()  # type: ignore[union-attr]
+    return (right - left) * (len(label) + 1) * LETTER_IN / width_in
