@@ -2,6 +2,7 @@
 
     python -m benchmarks.agent barge-in [--phones 8] [--each 15]     speech onset → silence on the wire
     python -m benchmarks.agent first-audio [--turns 60]              typed turn → first sound of a new sentence
+    python -m benchmarks.agent socket [--seconds 20]                 a ping and a chunk of sound by Socket.IO
     python -m benchmarks.agent load [--calls 50] [--seconds 30]      CPU per call, the event loop's lag
     python -m benchmarks.agent sequence [--calls 2000]               one call after another: what stays behind
     python -m benchmarks.agent hour [--minutes 60]                   one real call that talks for so long: its memory
@@ -21,10 +22,12 @@ from collections.abc import Awaitable, Callable
 import httpx
 import numpy as np
 import psutil
+import socketio
 import uvloop
 
 from agent.running import WARM_REPLIES
 from loadtest.conversation import clip
+from rtc.opus import Decoder
 from tests.agent.phone import Phone, calling
 from tests.agent.server import RunningAgent, running_agent
 from tests.waiting import until
@@ -128,6 +131,38 @@ async def _dashboard(agent: RunningAgent) -> dict[str, dict[str, object]]:
     async with httpx.AsyncClient(trust_env=False) as http:
         told: dict[str, dict[str, object]] = (await http.get(f"{agent.url}/api/dashboard/details")).json()
         return told
+
+
+# -- Socket.IO -----------------------------------------------------------------------------------------------
+
+
+async def socket(agent: RunningAgent, seconds: float) -> dict[str, object]:
+    """From sending a ping, and a chunk of 40 ms of sound, to its acknowledgement, in a call that is spoken in."""
+    client, speech = socketio.AsyncClient(), clip(CLIPS[0])
+    decoder, pings, chunks = Decoder(), [], []
+    await client.connect(agent.url, auth={"token": str(agent.secret()["value"])}, transports=["websocket"])
+    await client.call("call_start", {"codec": "pcm16", "sampleRateHz": 48_000})
+    began = time.monotonic()
+    for seq in range(int(seconds / 0.04)):
+        pair = speech[2 * seq % (len(speech) - 1) :][:2]
+        sound = b"".join(decoder.decode(frame).tobytes() for frame in pair)
+        chunks.append(await _acknowledged(client, "audio_chunk", {"seq": seq, "audio": sound}))
+        pings.append(await _acknowledged(client, "ping_measure", {"clientTimeMs": 0.0}))
+        await asyncio.sleep(max(0.0, began + 0.04 * (seq + 1) - time.monotonic()))
+    await client.disconnect()
+    return {name: _figures(took) for name, took in (("ping_ms", pings), ("chunk_ms", chunks))}
+
+
+async def _acknowledged(client: socketio.AsyncClient, event: str, data: dict[str, object]) -> float:
+    began_ns = time.monotonic_ns()
+    answer = await client.call(event, data)
+    assert answer["ok"], answer
+    return (time.monotonic_ns() - began_ns) / 1e6
+
+
+def _figures(took: list[float]) -> dict[str, object]:
+    shares = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+    return {"n": len(took)} | {name: round(float(np.quantile(took, share)), 2) for name, share in shares.items()}
 
 
 # -- load ----------------------------------------------------------------------------------------------------
@@ -253,6 +288,7 @@ def main() -> None:
     part.add_argument("--phones", type=int, default=8)
     part.add_argument("--each", type=int, default=15)
     kinds.add_parser("first-audio").add_argument("--turns", type=int, default=60)
+    kinds.add_parser("socket").add_argument("--seconds", type=float, default=20)
     part = kinds.add_parser("load")
     part.add_argument("--calls", type=int, default=50)
     part.add_argument("--seconds", type=float, default=30)
@@ -260,7 +296,8 @@ def main() -> None:
     kinds.add_parser("hour").add_argument("--minutes", type=float, default=60)
     asked = vars(parser.parse_args())
     measures: dict[str, Callable[..., Awaitable[dict[str, object]]]] = {
-        "barge-in": barge_in, "first-audio": first_audio, "load": load, "sequence": sequence, "hour": hour,
+        "barge-in": barge_in, "first-audio": first_audio, "socket": socket, "load": load,
+        "sequence": sequence, "hour": hour,
     }  # fmt: skip
     kind = asked.pop("kind")
     with running_agent(RECOGNISER="none", SESSION_TTL_S="10") as agent:
