@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -32,6 +33,8 @@ def hold_target(target: Target, minutes: float, access: Access) -> HoldResult:
     try:
         found = asyncio.run(resolve(target.host, target.port, access.timeout_s))[0]
         return hold(target.text, _maker(target, found, access), minutes * 60, stop)
+    except socket.gaierror as error:
+        raise BadInput(f"{target.text}: {why(error)}") from None
     except (OSError, ProbeError) as error:
         raise RunError(f"{target.text}: {why(error)}") from None
     finally:

@@ -6,6 +6,7 @@ cannot be opened does not keep the others from being sampled; its reason is told
 
 import contextlib
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from measures.clock import ms
 from probes.carrier import Carrier
-from probes.errors import ProbeError
+from probes.errors import BadInput, ProbeError
 from probes.sample_target import Access, Target, open_carriers
 from probes.sampler import Sampler
 from probes.train import SamplePlan, Sampling, Train
@@ -56,6 +57,8 @@ def sample_targets(targets: list[Target], plan: SamplePlan, access: Access) -> l
 
 def why(error: Exception) -> str:
     """A failure to reach a target, in words."""
+    if isinstance(error, socket.gaierror):
+        return "the name does not resolve; check its spelling and your DNS"
     if isinstance(error, ConnectionRefusedError):
         return "refused: nothing listens there"
     if isinstance(error, TimeoutError):
@@ -67,13 +70,18 @@ Opened = dict[str, list[Carrier]]
 
 
 def _open(targets: list[Target], plan: SamplePlan, access: Access) -> tuple[Opened, dict[str, str]]:
+    """What could be opened, and why the others could not. Raises `BadInput` where no target's name resolves."""
     opened: Opened = {}
     troubles: dict[str, str] = {}
+    nameless = 0
     for target in targets:
         try:
             opened[target.text] = open_carriers(target, plan, access)
         except (OSError, ProbeError) as error:
             troubles[target.text] = why(error)
+            nameless += isinstance(error, socket.gaierror)
+    if nameless == len(targets):
+        raise BadInput(f"{targets[0].text}: {troubles[targets[0].text]}")
     return opened, troubles
 
 

@@ -29,6 +29,7 @@ def trace(
 ) -> None:
     """Trace UDP and TCP to a server's port, as `calldrill trace turn:relay.example`: where do they die?"""
     import asyncio  # noqa: PLC0415
+    import socket  # noqa: PLC0415
 
     import msgspec  # noqa: PLC0415
 
@@ -43,8 +44,10 @@ def trace(
         address = str(asyncio.run(resolve(uri.host, uri.port, RESOLVE_LIMIT_S))[0][1][0])
     except BadInput as error:
         raise InputError(str(error)) from None
-    except OSError as error:
-        raise RunError(f"{target}: {error.strerror or 'the name does not resolve in time'}") from None
+    except socket.gaierror:
+        raise InputError(f"{target}: the name does not resolve; check its spelling and your DNS") from None
+    except TimeoutError:
+        raise RunError(f"{target}: no answer from DNS in {RESOLVE_LIMIT_S:g} s") from None
     arguments = ("trace", uri.host, address, str(uri.port))
     running = [capture_process(*arguments, transport, str(dscp), str(hops)) for transport in ("udp", "tcp")]
     found = [capture_result(process, target) for process in running]

@@ -70,9 +70,9 @@ def test_signed_stamp_needs_the_same_key_at_both_ends(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("irtt://a",), "irtt's protocol is not spoken here"),
+        (("irtt://a/b",), "the far end is `irtt server`"),
         (("stuns:a",), "use stun:"),
-        (("http://a",), "a target is stamp://host:port, stun:host, turn:host or turns:host"),
+        (("http://a",), "a target is stamp://host, irtt://host, stun:host, turn:host or turns:host"),
         (("stamp://a", "--dscp", 64), "a DSCP of 64: it must be 0 to 63"),
         (
             ("stamp://a", "--size", 47),

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,11 +17,13 @@ from typer.testing import CliRunner
 from calldrill.commands.probe import probe
 from calldrill.commands.reflect import reflect
 from calldrill.commands.sample import sample
+from calldrill.commands.trace import trace
 from calldrill.errors import InputError, RunError
 from measures.host import SelfCheck
 from measures.probe import ProbeResult
 from measures.record import Note, decode_records
 from measures.sample import Sample
+from probes import resolve as resolve_module
 from probes.reflector import Reflector
 from tests.probes.coturn import HOST, PASSWORD, USER, Coturn, free_port
 from tests.probes.name_server import NameServer
@@ -29,6 +32,7 @@ app = typer.Typer()
 app.command()(probe)
 app.command()(sample)
 app.command()(reflect)
+app.command()(trace)
 
 
 def _run(*arguments: object, **env: str) -> tuple[int, str, BaseException | None]:
@@ -92,6 +96,26 @@ def test_a_name_that_does_not_resolve_is_bad_input() -> None:
     assert (
         str(error) == "stun:no-such.example: the name no-such.example does not resolve; check its spelling and your DNS"
     )
+    assert out == ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("sample", "stamp://no-such.example"),
+        ("sample", "turn:no-such.example", "stun:neither.example"),
+        ("sample", "stun:no-such.example", "--hold", "1"),
+        ("trace", "turn:no-such.example"),
+    ],
+)
+def test_names_that_do_not_resolve_are_bad_input(arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(*_args: object, **_kwargs: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(resolve_module, "_lookup", nothing)
+    _, out, error = _run(*arguments)
+    assert isinstance(error, InputError)
+    assert str(error) == f"{arguments[1]}: the name does not resolve; check its spelling and your DNS"
     assert out == ""
 
 
