@@ -9,6 +9,7 @@ STAMP  := $(VENV)/.installed
 JOBS   := $(shell expr $$(nproc 2>/dev/null || echo 1) + 1)
 FAST   := $(BIN)/pytest -n $(JOBS) --dist loadfile -m "not lab and not browser and not slow"
 PEERS  := tests/interop/node_modules/.installed
+PIPECAT := tests/interop/.pipecat
 
 .PHONY: drill test test-fast check lint fix lock setup clean
 
@@ -18,12 +19,19 @@ drill: setup
 test: setup check
 	@sh setup/system-packages.sh test
 	@command -v npm >/dev/null && $(MAKE) --no-print-directory $(PEERS) || true
+	@$(MAKE) --no-print-directory $(PIPECAT)/.installed || true
 	$(FAST) $(ARGS)
 	$(BIN)/pytest -m "lab or browser or slow" $(ARGS)
 
 # Peers for the tests that come from npm; without them those tests say so and are skipped.
 $(PEERS): tests/interop/package-lock.json
 	npm ci --prefix tests/interop --no-audit --no-fund --silent
+	@touch $@
+
+# A real Pipecat, in an environment of its own; its locked versions come from `uv pip compile` of the .in beside them.
+$(PIPECAT)/.installed: tests/interop/pipecat.lock
+	$(PYTHON) -m venv $(PIPECAT)
+	$(PIPECAT)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 test-fast: setup

@@ -1,6 +1,6 @@
 """SmallWebRTC: with stock aiortc behind a small server of the exact protocol, and with a real Pipecat if there is one.
 
-``CALLDRILL_PIPECAT_PYTHON`` names a Python that has ``pipecat-ai[webrtc]``; without it the second kind is skipped.
+`make test` installs that into ``tests/interop/.pipecat``; ``CALLDRILL_PIPECAT_PYTHON`` names another Python with it.
 """
 
 import asyncio
@@ -25,7 +25,10 @@ from tests.conftest import PATIENCE
 from tests.rtc.link import End, make_end
 from tests.waiting import until
 
+INSTALLED = Path(__file__).parents[1] / "interop/.pipecat"
 REAL = os.environ.get("CALLDRILL_PIPECAT_PYTHON", "")
+if not REAL and (INSTALLED / ".installed").exists():
+    REAL = str(INSTALLED / "bin/python")
 
 
 class StandIn:
@@ -117,7 +120,7 @@ async def real_pipecat() -> AsyncIterator[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not REAL, reason="CALLDRILL_PIPECAT_PYTHON names no Python with pipecat-ai[webrtc]")
+@pytest.mark.skipif(not REAL, reason="no Pipecat here: make tests/interop/.pipecat/.installed")
 @pytest.mark.timeout(180 * PATIENCE)
 async def test_a_real_pipecat_says_back_what_it_hears_before_and_after_a_new_call() -> None:
     clock = FrameClock()
