@@ -4,13 +4,20 @@ from measures.metric import METRICS
 from measures.run import Run
 from measures.verdict import Verdict
 
+MOST_NOTES = 5
 MARKS = {"passed": "ok  ", "failed": "FAIL", "not enough data": "?   "}
 
 
 def verdict_lines(run: Run) -> list[str]:
     """The outcome, why, and a line for each check that has something to say."""
     heading = f"{(run.outcome or 'not judged').upper()}: {run.reason}"
-    return [heading, *(_line(verdict) for verdict in run.verdicts)]
+    return [heading, *(_line(verdict) for verdict in run.verdicts), *note_lines(run)]
+
+
+def note_lines(run: Run) -> list[str]:
+    """What the run's document notes, as far as it has room here."""
+    more = [f"  note: and {len(run.notes) - MOST_NOTES} more in the report"] if len(run.notes) > MOST_NOTES else []
+    return [*(f"  note: {note}" for note in run.notes[:MOST_NOTES]), *more]
 
 
 def _line(verdict: Verdict) -> str:

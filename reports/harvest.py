@@ -20,7 +20,7 @@ from measures.probe import ProbeResult
 from measures.record import BadLine, Note, Record
 from measures.run import Run
 from measures.sample import Sample
-from reports.folder import RECORDS_FILE
+from reports.folder import RECORDS_FILE, DamagedRun
 from reports.stream import read_stream
 from reports.trains import Train, TrainBuilder
 
@@ -159,10 +159,13 @@ def harvest_of(
 
 
 def read_harvest(folder: Path, plan: Plan | None = None) -> Harvest:
-    """Everything that can be read of a run folder's records. Raises `OSError` where the file cannot be read at all."""
-    trains = TrainBuilder()
-    with _no_rubbish():
-        return harvest_of(read_stream(folder / RECORDS_FILE, trains), plan, trains)
+    """Everything that can be read of a run folder's records. Raises `DamagedRun` where they cannot be read at all."""
+    trains, path = TrainBuilder(), folder / RECORDS_FILE
+    try:
+        with _no_rubbish():
+            return harvest_of(read_stream(path, trains), plan, trains)
+    except OSError as error:
+        raise DamagedRun(f"{path} cannot be read: {error.strerror}") from None
 
 
 @contextmanager

@@ -23,8 +23,9 @@ from measures.metric import METRICS, Metric
 from measures.run import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_PASSED, EXIT_THRESHOLD_FAILED, Run
 from measures.verdict import Observations
 from reports.figures import figures_of
-from reports.folder import NotARunFolder, runs_in
+from reports.folder import NotARunFolder, RunFolderError, runs_in
 
+Found = tuple[Path, Run]
 Outcome = Literal["worse", "no change for the worse", "too few runs"]
 SCHEMA_VERSION = 1
 
@@ -107,9 +108,23 @@ def history_of(folder: Path) -> History:
         f"{run.run_id}: {_unsound(run) or 'not comparable with the newest run'}"
         for _, run in every if run.run_id not in followed
     ]  # fmt: skip
-    seen = [figures_of(path) for path, _ in kept]
+    seen, kept, lost = _read(kept)
+    if not kept:
+        raise NotARunFolder(f"{folder} holds no run whose records can be read: {'; '.join(lost)}")
     series, needed = _followed(seen, [run.run_id for _, run in kept])
-    return History(newest, tuple(_point(run) for _, run in kept), series, tuple(over), needed)
+    return History(newest, tuple(_point(run) for _, run in kept), series, (*over, *lost), needed)
+
+
+def _read(runs: list[Found]) -> tuple[list[dict[str, Observations]], list[Found], list[str]]:
+    """The figures of each run that can be read, those runs, and what is to be said of the others."""
+    seen, kept, lost = [], [], []
+    for path, run in runs:
+        try:
+            seen.append(figures_of(path))
+            kept.append((path, run))
+        except RunFolderError as error:
+            lost.append(f"{run.run_id}: {error}")
+    return seen, kept, lost
 
 
 def _unsound(run: Run) -> str:

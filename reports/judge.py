@@ -32,6 +32,8 @@ def judge_run(run: Run, harvest: Harvest, seen: Mapping[str, Observations] | Non
     outcome, reason = outcome_of(verdicts, harvest.selfchecks, run.status, _owed(run.drill))
     if "capacity" in run.drill and run.status == "finished":
         outcome, reason = capacity_outcome(ramp, run.drill["capacity"].get("need"))
+    if outcome == "passed" and harvest.bad_lines:
+        outcome, reason = "not enough evidence", _unread(len(harvest.bad_lines))
     return replace(
         run,
         outcome=outcome,
@@ -67,6 +69,13 @@ def _distributions(seen: Mapping[str, Observations]) -> tuple[Distribution, ...]
     return tuple(
         Distribution.of(declared.name, declared.unit, seen[declared.name].values, seen[declared.name].missing)
         for declared in trends
+    )
+
+
+def _unread(lines: int) -> str:
+    """What nobody can read may be what would have failed."""
+    return (
+        f"{lines} {'line' if lines == 1 else 'lines'} of the records could not be read, and nobody knows what they held"
     )
 
 

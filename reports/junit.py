@@ -6,9 +6,11 @@ generator, an interruption, no checks) has one more test case, which says so; so
 """
 
 import re
+from datetime import UTC, datetime
 
 from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
 
+from measures.clock import NS_PER_S
 from measures.run import Run
 from reports.views import VerdictRow, verdict_row
 
@@ -19,6 +21,7 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 def junit(run: Run) -> bytes:
     """The whole document."""
     suite = TestSuite("calldrill")
+    suite.timestamp = datetime.fromtimestamp(run.started.wall_ns // NS_PER_S, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     for row in map(verdict_row, run.verdicts):
         suite.add_testcase(_case(row, proved=run.outcome != "not enough evidence"))
     if run.outcome not in ("passed", "failed") or not run.verdicts:

@@ -8,6 +8,7 @@ import typer
 
 from calldrill.errors import InputError, RunError
 from calldrill.options import JsonOption, LangOption, known_language
+from calldrill.verdict_text import note_lines
 from measures.run import Run, exit_code
 from measures.threshold import ThresholdError
 
@@ -20,7 +21,7 @@ def report(
 ) -> None:
     """Judge the run in a folder again, write its page, JUnit and summary, and say where they are."""
     from reports.finish import PAGE_FILE, finish  # noqa: PLC0415  brings matplotlib
-    from reports.folder import RunFolderError, encode_run, read_run  # noqa: PLC0415
+    from reports.folder import RUN_FILE, RunFolderError, encode_run, read_run  # noqa: PLC0415
 
     known_language(lang)
     if export not in (None, "csv", "parquet"):
@@ -29,15 +30,17 @@ def report(
         begun = read_run(folder)
         # "running" stays: the run may be alive; if it was killed, what failed before that has failed all the same
         run = finish(folder, begun.status, begun.ended, lang)
-    except (RunFolderError, ThresholdError) as error:
+    except RunFolderError as error:
         raise InputError(str(error)) from None
+    except ThresholdError as error:
+        raise InputError(f"{folder / RUN_FILE}: {error}") from None
     except OSError as error:
         raise RunError(f"the reports of {folder} cannot be written: {error.strerror}") from None
     written = _export(folder, run, export) if export else []
     if json_out:
         sys.stdout.write(encode_run(run).decode())
     else:
-        typer.echo(f"{(run.outcome or 'not judged').upper()}: {run.reason}")
+        typer.echo("\n".join([f"{(run.outcome or 'not judged').upper()}: {run.reason}", *note_lines(run)]))
         for path in [folder / PAGE_FILE, *written]:
             typer.echo(path.resolve())
     raise typer.Exit(exit_code(run))

@@ -72,6 +72,16 @@ def test_runs_that_cannot_be_compared_are_passed_over(runs: Path, tmp_path: Path
     assert exit_code(found) == 3
 
 
+def test_a_run_whose_records_cannot_be_read_is_passed_over(runs: Path, tmp_path: Path) -> None:
+    for number in range(2):
+        shutil.copytree(runs / f"run-{number}", tmp_path / f"run-{number}")
+    (tmp_path / "run-1" / "samples.jsonl").unlink()
+    (tmp_path / "run-1" / "samples.jsonl").mkdir()
+    found = history_of(tmp_path)
+    assert [run.run_id for run in found.runs] == ["run-0"]
+    assert "cannot be read: Is a directory" in found.passed_over[0]
+
+
 def test_a_folder_without_runs_is_told(tmp_path: Path) -> None:
     with pytest.raises(NotARunFolder, match="no finished run"):
         history_of(tmp_path)

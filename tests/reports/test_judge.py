@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from calldrill.verdict_text import verdict_lines
 from measures.run import Run, Status
 from measures.threshold import ThresholdError
-from reports.folder import read_records, read_run
+from reports.finish import finish
+from reports.folder import DamagedRun, read_records, read_run
 from reports.harvest import Plan, harvest_of
 from reports.judge import judge_run
 from reports.thresholds import thresholds
@@ -97,3 +99,23 @@ def test_a_check_may_be_one_sentence_or_several() -> None:
 def test_a_check_that_is_none_is_refused(drill: dict[str, Any]) -> None:
     with pytest.raises(ThresholdError):
         thresholds(drill)
+
+
+def test_a_run_with_lines_that_nobody_can_read_does_not_pass(tmp_path: Path) -> None:
+    """What they held may be what would have failed."""
+    rig.passing(tmp_path)
+    assert finish(tmp_path, "finished", rig.ENDED).outcome == "passed"
+    records = tmp_path / "samples.jsonl"
+    records.write_bytes(records.read_bytes() + b"garbage\n")
+    run = finish(tmp_path, "finished", rig.ENDED)
+    assert (run.outcome, run.reason) == (
+        "not enough evidence", "1 line of the records could not be read, and nobody knows what they held",
+    )  # fmt: skip
+    assert verdict_lines(run)[-1].startswith(f"  note: line {len(rig.records()) + 1} of the records could not be read")
+
+
+def test_records_that_are_no_file_are_told(tmp_path: Path) -> None:
+    rig.nearly_empty(tmp_path)
+    (tmp_path / "samples.jsonl").mkdir()
+    with pytest.raises(DamagedRun, match=r"samples\.jsonl cannot be read: Is a directory"):
+        finish(tmp_path, "finished", rig.ENDED)
