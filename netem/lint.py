@@ -16,12 +16,13 @@ from netem.errors import AskedWrongError
 from netem.loss import gilbert_elliott
 from netem.queue import CALL_PPS, JITTER_SPAN, in_flight
 
-LONGEST_MS = 60_000.0
+SHORTEST_MS, LONGEST_MS = 0.01, 60_000.0
+LEAST_PCT = 0.00001  # the kernel counts in parts of 2^32, so this is off by a thousandth at most
 FASTEST_KBIT = 100_000_000.0
 SEEDS = 2**64
 CALL_KBIT = 100.0  # a voice call of 50 packets a second, with headers
 CUT_SHARE = 0.01
-PERCENT = "0 to 100"
+PERCENT = f"0, or {LEAST_PCT:.5f} to 100"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +57,11 @@ def refuse_lies(asked: Impairment, pps: int = CALL_PPS) -> None:
 
 def _ranges(asked: Impairment) -> Iterator[Finding]:
     for name in ("delay_ms", "jitter_ms"):
-        if not 0 <= (value := getattr(asked, name)) <= LONGEST_MS:
-            yield Finding(name, f"{value:g}", f"0 to {LONGEST_MS:g}", "give milliseconds in that range")
+        if (value := getattr(asked, name)) and not SHORTEST_MS <= value <= LONGEST_MS:
+            allowed = f"0, or {SHORTEST_MS:g} to {LONGEST_MS:g}"
+            yield Finding(name, f"{value:g}", allowed, "give milliseconds in that range")
     for name, pct in _percentages(asked):
-        if not 0 <= pct <= 100:
+        if pct and not LEAST_PCT <= pct <= 100:
             yield Finding(name, f"{pct:g}", PERCENT, "give a percentage")
     if asked.rate_kbit is not None and not 1 <= asked.rate_kbit <= FASTEST_KBIT:
         yield Finding("rate_kbit", f"{asked.rate_kbit:g}", f"1 to {FASTEST_KBIT:.0f}", "or leave it out for no limit")
@@ -86,7 +88,9 @@ def _loss(asked: Impairment) -> Iterator[Finding]:
     loss = asked.loss
     if isinstance(loss, BurstyLoss):
         try:
-            gilbert_elliott(loss)
+            made = gilbert_elliott(loss)
+            if made.p_pct < LEAST_PCT or made.r_pct < LEAST_PCT:
+                raise AskedWrongError("bursts so long or so seldom are beyond the kernel's numbers")
         except AskedWrongError as error:
             value = f"{loss.mean_pct:g} % in bursts of {loss.burst_packets:g}"
             least = loss.mean_pct / (100 - loss.mean_pct) if 0 < loss.mean_pct < 100 else 1

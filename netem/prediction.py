@@ -83,7 +83,8 @@ def cross(
         twice = random.random(arrivals.shape) < impairment.duplicate_pct / 100
         delays = np.where(twice, np.minimum(delays, _delays(impairment, _shape(arrivals), random)), delays)
     rate = rate_kbit(impairment)
-    if not rate:
+    alike = impairment.rate_kbit is None and not impairment.jitter_ms  # all wait as long: nothing to be kept in order
+    if not rate or alike:
         return np.where(lost, np.inf, arrivals + delays)
     return _in_order(arrivals, delays, lost, serialisation_ms=packet_bytes * 8 / rate)
 

@@ -12,13 +12,14 @@ from measures.network import BurstyLoss, FourStateLoss, GilbertElliottLoss, Impa
 from netem.errors import LabBrokeError
 from netem.loss import gilbert_elliott, mean_loss
 from netem.queue import queue_limit
-from netem.tc import rate_kbit
+from netem.tc import ORDER_KEEPING_RATE_KBIT, rate_kbit
 
 KBIT_BYTES = 125
+SHARES = ("duplicate_pct", "reorder_pct", "corrupt_pct")
 FOUR_STATE = ("p13", "p31", "p32", "p23", "p14")
 TOLERANCE_MS = 0.01
-TOLERANCE_PCT = 1e-4
-TOLERANCE_RATE = 1e-3
+TOLERANCE_PCT = 1e-7  # the kernel counts in parts of 2^32
+TOLERANCE_SHARE = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +80,8 @@ def differences(asked: Impairment, found: Qdisc) -> list[str]:
     wanted = {
         "delay_ms": (asked.delay_ms, TOLERANCE_MS),
         "jitter_ms": (asked.jitter_ms, TOLERANCE_MS),
-        "duplicate_pct": (asked.duplicate_pct, TOLERANCE_PCT),
-        "reorder_pct": (asked.reorder_pct, TOLERANCE_PCT),
-        "corrupt_pct": (asked.corrupt_pct, TOLERANCE_PCT),
-        "rate_kbit": (rate_kbit(asked), 1 + rate_kbit(asked) * TOLERANCE_RATE),
+        **{name: (share, _tolerance_pct(share)) for name in SHARES for share in [getattr(asked, name)]},
+        "rate_kbit": (_rate(asked, found), 0.01 + rate_kbit(asked) * TOLERANCE_SHARE),
         "limit": (float(queue_limit(asked)), 0.0),
     }
     odd = [] if found.kind == "netem" else [f"kind is {found.kind}, asked netem"]
@@ -94,6 +93,16 @@ def differences(asked: Impairment, found: Qdisc) -> list[str]:
     return odd + _loss_differences(asked, found.loss_pct)
 
 
+def _rate(asked: Impairment, found: Qdisc) -> float:
+    """The rate that must be there; one that only keeps order may be, after an impairment that had a delay."""
+    may_be = asked.keep_order and not rate_kbit(asked) and found.rate_kbit == ORDER_KEEPING_RATE_KBIT
+    return found.rate_kbit if may_be else rate_kbit(asked)
+
+
+def _tolerance_pct(pct: float) -> float:
+    return TOLERANCE_PCT + TOLERANCE_SHARE * pct
+
+
 def _loss_differences(asked: Impairment, found: tuple[float, ...]) -> list[str]:
     loss = gilbert_elliott(asked.loss) if isinstance(asked.loss, BurstyLoss) else asked.loss
     if isinstance(loss, GilbertElliottLoss):
@@ -101,9 +110,9 @@ def _loss_differences(asked: Impairment, found: tuple[float, ...]) -> list[str]:
     elif isinstance(loss, FourStateLoss):
         wanted = (loss.p13_pct, loss.p31_pct, loss.p32_pct, loss.p23_pct, loss.p14_pct)
     else:
-        wanted = (100 * mean_loss(loss),)
+        wanted = (round(100 * mean_loss(loss), 9),)
         found = found or (0.0,)
-    if len(found) == len(wanted) and all(abs(a - b) <= TOLERANCE_PCT for a, b in zip(found, wanted, strict=True)):
+    if len(found) == len(wanted) and all(abs(a - b) <= _tolerance_pct(b) for a, b in zip(found, wanted, strict=True)):
         return []
     return [f"loss is {found}, asked {wanted}"]
 
@@ -134,7 +143,7 @@ def _loss(options: dict[str, object]) -> tuple[float, ...]:
         ("loss-random", ("loss",)),
     ):
         if model := _section(options, section):
-            return tuple(round(100 * _number(model.get(name)), 6) for name in names)
+            return tuple(round(100 * _number(model.get(name)), 9) for name in names)
     return ()
 
 

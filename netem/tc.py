@@ -5,8 +5,9 @@ Three of its habits shape this file:
 
 * ``change`` is sticky — rate, corruption and the distribution stay when they are not mentioned — so the full
   set is sent each time; a distribution cannot be cleared at all, so then the qdisc is made anew.
-* Jitter reorders unless a rate is set, for only with a rate does a packet wait for the one before it. An
-  impairment that keeps order without a rate therefore gets one too large to matter.
+* Jitter reorders unless a rate is set, for only with a rate does a packet wait for the one before it; and so does a
+  change to a shorter delay, in mid-flow. An impairment that keeps order gets a rate too large to matter where it has
+  none: always if it has a delay, and for one without if what it takes the place of had one.
 * ``limit`` (default 1000) counts the packets in flight too and drops silently, so it is computed (`queue`).
 
 What netem would accept and then not do is refused first, by `lint`.
@@ -23,15 +24,19 @@ ORDER_KEEPING_RATE_KBIT = 10_000_000
 HANDLE = "1:"
 
 
-def netem_arguments(asked: Impairment, pps: int = LAB_PPS) -> list[str]:
-    """The complete parameter set after ``netem``; raises AskedWrongError for what would lie."""
+def netem_arguments(asked: Impairment, pps: int = LAB_PPS, after_delay: bool = False) -> list[str]:
+    """The complete parameter set after ``netem``; raises AskedWrongError for what would lie.
+
+    ``after_delay``: packets that wait for a longer delay to end may be in the qdisc.
+    """
     refuse_lies(asked)
     words = ["limit", str(queue_limit(asked, pps)), "delay", *_delay(asked)]
     words += _loss(asked.loss)
     words += ["duplicate", _pct(asked.duplicate_pct)]
     if asked.reorder_pct:
         words += ["reorder", _pct(asked.reorder_pct)]
-    words += ["corrupt", _pct(asked.corrupt_pct), "rate", f"{rate_kbit(asked):.0f}kbit"]
+    rate = rate_kbit(asked) or (ORDER_KEEPING_RATE_KBIT if after_delay and asked.keep_order else 0)
+    words += ["corrupt", _pct(asked.corrupt_pct), "rate", f"{round(1000 * rate)}bit"]
     if asked.seed is not None:
         words += ["seed", str(asked.seed)]
     return words
@@ -39,7 +44,8 @@ def netem_arguments(asked: Impairment, pps: int = LAB_PPS) -> list[str]:
 
 def change_lines(device: str, before: Impairment | None, after: Impairment, pps: int = LAB_PPS) -> list[str]:
     """The lines for ``tc -batch`` that turn ``before`` (None: no qdisc yet) into ``after`` on a device."""
-    words = f"dev {device} root handle {HANDLE} netem {' '.join(netem_arguments(after, pps))}"
+    arguments = netem_arguments(after, pps, after_delay=before is not None and _holds(before))
+    words = f"dev {device} root handle {HANDLE} netem {' '.join(arguments)}"
     if before is None:
         return [f"qdisc add {words}"]
     # Only a qdisc that was made for jitter without a table certainly has none: one without jitter keeps its last.
@@ -58,7 +64,12 @@ def rate_kbit(asked: Impairment) -> float:
     """The rate netem is given: the asked one, one that only keeps order, or 0 for none."""
     if asked.rate_kbit is not None:
         return asked.rate_kbit
-    return ORDER_KEEPING_RATE_KBIT if asked.keep_order and asked.jitter_ms else 0
+    return ORDER_KEEPING_RATE_KBIT if asked.keep_order and _holds(asked) else 0
+
+
+def _holds(asked: Impairment) -> bool:
+    """Whether packets wait in it."""
+    return bool(asked.delay_ms or asked.jitter_ms or asked.rate_kbit)
 
 
 def _delay(asked: Impairment) -> list[str]:
@@ -90,4 +101,4 @@ def _ms(value: float) -> str:
 
 
 def _pct(value: float) -> str:
-    return f"{value:.6f}".rstrip("0").rstrip(".") + "%"
+    return f"{value:.9f}".rstrip("0").rstrip(".") + "%"

@@ -13,16 +13,20 @@ from pathlib import Path
 
 import numpy as np
 
-from measures.network import BurstyLoss, FourStateLoss, Impairment, ProofCheck
+from measures.network import Impairment, ProofCheck
 from netem.backend import choose_backend
 from netem.bare_leg import FAR, FAR_ADDRESS, LEGS, NEAR, BareLeg
 from netem.cage import prepare_inside
+from netem.errors import HostLacksError
 from netem.expectation import expect
-from netem.judgement import delivered_kbit, first_copies, is_quiet, judge, one_way_ms
+from netem.judgement import delivered_kbit, first_copies, is_quiet, judge, lost_flags, one_way_ms
+from netem.readback import differences, parse
 from netem.router import RouterShell
-from netem.tc import netem_arguments
+from netem.seed import refuse_unknown_seed
+from netem.tc import change_lines, netem_arguments
 from netem.trains import Crossing, Plan
 from netem.trains import Path as TrainPath
+from tests.netem.conformance_steps import LONG_DELAY, NO_DELAY, SEEDED, SHORT_DELAY, STEPS, Step
 from tests.netem.guest import TOLD
 
 FRAME = 242
@@ -33,7 +37,7 @@ class Bench:
     """A bare leg with a path over it."""
 
     def __init__(self, leg: BareLeg, shell: RouterShell, path: TrainPath) -> None:
-        self._shell, self._path = shell, path
+        self.shell, self._path = shell, path
         self.up, self.down = leg.router.devices
         self._noise: list[list[float]] = []
         self._base: list[float] = []
@@ -46,7 +50,7 @@ class Bench:
             self._noise.append([delay - self._base[-1] for delay in delays])
 
     def tc(self, line: str) -> str:
-        return self._shell.run(f"tc {line}")
+        return self.shell.run(f"tc {line}")
 
     def words(self, up: str, down: str) -> None:
         """A fresh qdisc on either side, in tc's own words."""
@@ -60,26 +64,31 @@ class Bench:
     def trains(self, up: Plan, down: Plan, wait_s: float) -> list[Crossing]:
         return [crossing for crossing in self._path.run(up, down, wait_s) if crossing is not None]
 
-    def judged(self, up: Impairment, down: Impairment, plan: Plan, wait_s: float = 0.4) -> dict[str, object]:
+    def judged(self, step: Step, wait_s: float = 0.4) -> dict[str, list[object]]:
         """Both directions as `verify` judges them; repeated, for the machine may be busy with other tests."""
         for attempt in range(ATTEMPTS):
             if attempt:
                 self.words("delay 0ms", "delay 0ms")
                 self.baseline()
-            self.asked(up, down)
-            told = {}
-            for way, asked, seen in zip(("up", "down"), (up, down), self.trains(plan, plan, wait_s), strict=True):
-                index = ("up", "down").index(way)
-                sent = [(at - seen.sent_ns[0]) / 1e6 for at in seen.sent_ns]
-                noise = self._noise[index]
-                expected = expect(asked, sent, plan.frame_bytes, noise)
-                for row in judge(asked, seen, expected, self._base[index], is_quiet(noise)):
-                    passed = (
-                        not isinstance(row, ProofCheck) or row.passed
-                    )  # a busy machine may keep one from being judged
-                    told[f"{way} {row.name}"] = [passed, str(row)]
-            if all(passed for passed, _ in told.values()):
+            self.asked(step.up, step.down)
+            told = self._once(step, wait_s)
+            if all(passed is not False for passed, _ in told.values()):
                 break
+        return told
+
+    def _once(self, step: Step, wait_s: float) -> dict[str, list[object]]:
+        told: dict[str, list[object]] = {}
+        ways = (("up", self.up, step.up), ("down", self.down, step.down))
+        trains = self.trains(step.plan, step.plan, wait_s)
+        for index, ((way, device, asked), seen) in enumerate(zip(ways, trains, strict=True)):
+            odd = differences(asked, parse(self.tc(f"-j -s qdisc show dev {device}"), device))
+            told[f"{way} settings"] = [not odd, str(odd)]
+            sent = [(at - seen.sent_ns[0]) / 1e6 for at in seen.sent_ns]
+            noise = self._noise[index]
+            expected = expect(asked, sent, step.plan.frame_bytes, noise)
+            for row in judge(asked, seen, expected, self._base[index], is_quiet(noise)):
+                # A busy machine may keep one from being judged: None.
+                told[f"{way} {row.name}"] = [row.passed if isinstance(row, ProofCheck) else None, str(row)]
         return told
 
 
@@ -142,14 +151,42 @@ def measure(bench: Bench) -> dict[str, object]:
         "options"
     ]
 
-    bursty, four = Impairment(loss=BurstyLoss(10, 4)), Impairment(loss=FourStateLoss(2, 30, 20, 50, 1))
-    told["loss in bursts and in four states"] = bench.judged(bursty, four, Plan(2500, 1, FRAME))
-    pareto = Impairment(delay_ms=30, jitter_ms=6, distribution="pareto", duplicate_pct=5)
-    both = Impairment(delay_ms=30, jitter_ms=6, distribution="paretonormal")
-    told["jitter by table, order kept, and copies"] = bench.judged(pareto, both, Plan(800, 3, FRAME))
-    overtaking = Impairment(delay_ms=20, reorder_pct=5, keep_order=False)
-    uniform_jitter = Impairment(delay_ms=20, jitter_ms=8, distribution="uniform", corrupt_pct=5, keep_order=False)
-    told["overtaking, and damage"] = bench.judged(overtaking, uniform_jitter, Plan(1000, 2.5, 642))
+    told["reordered by a change to a shorter delay that keeps order"] = changed(bench)
+    told["lost by the same seed, twice"] = seeded(bench)
+    for name, step in STEPS.items():
+        told[name] = bench.judged(step)
+    return told
+
+
+def changed(bench: Bench) -> list[float]:
+    """In mid-flow, with our own lines: to a shorter delay up, to none at all down."""
+    for device in (bench.up, bench.down):
+        bench.tc(f"qdisc del dev {device} root")
+        bench.tc(change_lines(device, None, LONG_DELAY)[0])
+    after = ((bench.up, SHORT_DELAY), (bench.down, NO_DELAY))
+    later = threading.Timer(
+        0.4, lambda: [bench.tc(line) for device, new in after for line in change_lines(device, LONG_DELAY, new)]
+    )
+    later.start()
+    lowered = bench.trains(Plan(400, 2, FRAME), Plan(400, 2, FRAME), 0.2)
+    later.join()
+    assert all(min(one_way_ms(one)) < 40 < max(one_way_ms(one)) for one in lowered), "no change in mid-flow"
+    return [reordered_share(one) for one in lowered]
+
+
+def seeded(bench: Bench) -> list[list[int]] | None:
+    """The packets lost in each of two trains; None where tc or the kernel knows no seed."""
+    told = []
+    for _ in range(2):
+        try:
+            refuse_unknown_seed([SEEDED], bench.shell.run)
+        except HostLacksError:
+            return None
+        bench.asked(SEEDED, NO_DELAY)
+        if parse(bench.tc(f"-j -s qdisc show dev {bench.up}"), bench.up).seed != SEEDED.seed:
+            return None
+        one, _ = bench.trains(Plan(300, 2, FRAME), Plan(2, 2, FRAME), 0.2)
+        told.append([number for number, lost in enumerate(lost_flags(one)) if lost])
     return told
 
 

@@ -1,5 +1,7 @@
 """What tc says is read, told in one line and compared with what was asked. The JSON is iproute2 6.1's own."""
 
+from dataclasses import replace
+
 import pytest
 
 from measures.network import BurstyLoss, Impairment, RandomLoss
@@ -51,9 +53,18 @@ def test_another_kind_of_qdisc_is_a_difference():
 
 
 def test_a_seed_that_the_kernel_does_not_tell_back_is_a_difference():
-    asked = Impairment(delay_ms=1, seed=4)
+    asked = Impairment(delay_ms=1, seed=4, keep_order=False)
     told = '[{"kind":"netem","root":true,"options":{"limit":1000,"delay":{"delay":0.001,"jitter":0}%s}}]'
     assert differences(asked, parse(told % ',"seed":4', "vec0")) == []
     assert differences(asked, parse(told % ',"seed":5', "vec0")) == ["seed is 5, asked 4"]
     assert differences(asked, parse(told % "", "vec0")) == ["seed is unknown to this kernel, asked 4"]
-    assert differences(Impairment(delay_ms=1), parse(told % ',"seed":5', "vec0")) == []
+    assert differences(replace(asked, seed=None), parse(told % ',"seed":5', "vec0")) == []
+
+
+def test_small_shares_are_compared_by_their_size_and_a_rate_that_keeps_order_may_be_there():
+    told = """[{"kind":"netem","root":true,"options":{"limit":1000,"loss-random":{"loss":%s},"rate":{"rate":%d}}}]"""
+    asked = Impairment(loss=RandomLoss(0.0002))
+    assert differences(asked, parse(told % ("2e-06", 1_250_000_000), "vec0")) == []
+    assert differences(asked, parse(told % ("1e-06", 0), "vec0")) == ["loss is (0.0001,), asked (0.0002,)"]
+    unkept = differences(replace(asked, keep_order=False), parse(told % ("2e-06", 1_250_000_000), "vec0"))
+    assert unkept == ["rate_kbit is 1e+07, asked 0"]

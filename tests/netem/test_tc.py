@@ -19,25 +19,40 @@ def words(**asked: object) -> str:
 
 
 def test_nothing_is_said_in_full_because_change_is_sticky():
-    assert words() == "limit 1000 delay 0.000ms loss random 0% duplicate 0% corrupt 0% rate 0kbit"
+    assert words() == "limit 1000 delay 0.000ms loss random 0% duplicate 0% corrupt 0% rate 0bit"
 
 
 def test_jitter_that_keeps_order_gets_a_rate_too_large_to_matter():
     assert words(delay_ms=45, jitter_ms=28.3) == (
         "limit 2373 delay 45.000ms 28.300ms distribution normal loss random 0% "
-        "duplicate 0% corrupt 0% rate 10000000kbit"
+        "duplicate 0% corrupt 0% rate 10000000000bit"
     )
+
+
+def test_what_keeps_order_keeps_it_through_a_change_to_a_shorter_delay():
+    keeping = "rate 10000000000bit"
+    assert keeping in words(delay_ms=300)
+    assert "rate 0bit" in words(delay_ms=300, keep_order=False)
+    long, none = Impairment(delay_ms=300), Impairment()
+    assert keeping in change_lines("d", long, none)[0]
+    assert keeping in change_lines("d", Impairment(rate_kbit=50), none)[0]  # a queue is a delay
+    assert "rate 0bit" in change_lines("d", none, none)[0]
+    assert "rate 0bit" in change_lines("d", long, replace(none, keep_order=False))[0]
+
+
+def test_a_slow_rate_is_said_to_the_bit():
+    assert "rate 1500bit" in words(rate_kbit=1.5)
 
 
 def test_reordering_is_allowed_when_order_is_given_up():
     said = words(delay_ms=20, jitter_ms=5, distribution="uniform", keep_order=False, reorder_pct=3)
     assert "reorder 3%" in said
-    assert "rate 0kbit" in said
+    assert "rate 0bit" in said
     assert "distribution" not in said
 
 
 def test_bursts_become_gilbert_elliott():
-    assert "loss gemodel 0.510204% 25% 100% 0%" in words(loss=BurstyLoss(2, 4))
+    assert "loss gemodel 0.510204082% 25% 100% 0%" in words(loss=BurstyLoss(2, 4))
 
 
 @given(st.floats(0.01, 50), st.floats(1.01, 100))
