@@ -32,7 +32,7 @@ function recorded(operation, ms, judged) {
 
 function show() {
   byId("figures").replaceChildren(...[...figures].map(([name, value]) => {
-    const shown = value === null ? ["–"] : [value[1] === "" ? String(value[0]) : value[0] < 1 ? "< 1" : value[0].toFixed(value[0] < 10 ? 1 : 0), " ", element("small", {}, [value[1], value[2] || ""].filter(Boolean).join(" · "))];
+    const shown = value === null ? ["–"] : [value[1] === "" ? String(value[0]) : value[0] < 1 ? "< 1" : value[0].toFixed(value[0] < 10 ? 1 : 0), " ", element("small", {}, value[1]), ...(value[2] ? [element("span", { class: `grade ${GRADE_CLASS[value[2]]}` }, value[2])] : [])];
     return element("div", {}, element("dt", {}, name), element("dd", { "data-figure": name }, ...shown));
   }));
   const rows = [...steps].map(([name, [ms, judged]]) => element("tr", {}, element("td", {}, name), element("td", {}, `${ms.toFixed(0)} ms`), element("td", { class: `grade ${GRADE_CLASS[judged]}` }, judged)));
@@ -81,7 +81,14 @@ const EVENTS = {
   "response.output_audio_transcript.delta": (event) => { line(event.item_id, "agent").append(event.delta); },
   "response.created": () => { answering = true; },
   "response.done": ({ response }) => { answering = false; if (response.status !== "completed") for (const item of response.output) line(item.id, "agent").classList.add("cut"); },
-  "conversation.item.truncated": (event) => lines.get(event.item_id)?.classList.add("cut"),
+  "conversation.item.truncated": (event) => {
+    lines.get(event.item_id)?.classList.add("cut");
+    call.send({ type: "conversation.item.retrieve", item_id: event.item_id }); // what of it was heard
+  },
+  "conversation.item.retrieved": ({ item }) => {
+    const shown = lines.get(item.id), said = shown?.textContent, heard = item.content[0].transcript || "";
+    if (said?.startsWith(heard)) shown.replaceChildren(heard, element("s", {}, said.slice(heard.length)));
+  },
   "input_audio_buffer.speech_started": () => { state("listening"); askedAt = null; },
   "input_audio_buffer.speech_stopped": () => { state("active"); askedAt = performance.now(); },
   "output_audio_buffer.started": () => {
@@ -114,7 +121,7 @@ async function openSession(resumeToken = null) {
 
 byId("start").onclick = async () => {
   steps.clear(); lines.clear();
-  byId("transcript").replaceChildren();
+  byId("transcript").replaceChildren(element("li", { class: "empty" }, "Nothing said yet: speak, or type."));
   show();
   call = new Call({
     openSession: (token) => openSession(token || earlier), onState: (name, problem) => { state(name, problem); },

@@ -102,6 +102,7 @@ class Avatar {
     c.moveTo(100 - half, y);
     c.bezierCurveTo(100 - half * 0.5, y - high * 0.55, 100 + half * 0.5, y - high * 0.55, 100 + half, y);
     c.bezierCurveTo(100 + half * 0.6, y + high * 1.25 + 5, 100 - half * 0.6, y + high * 1.25 + 5, 100 - half, y);
+    c.closePath();
     c.lineWidth = 3.5; c.lineJoin = "round"; c.strokeStyle = colour.ink;
     c.stroke(); c.fill();
     if (this.open > 0.25) {

@@ -92,13 +92,13 @@ async function testNetwork(openSession) {
   const rows = [];
   try {
     const found = await testWebSocket();
-    rows.push(checkRow("Latency by WebSocket", found.median < 150, `median ${found.median.toFixed(1)} ms, P95 ${found.p95.toFixed(1)} ms`));
+    rows.push(checkRow("WebSocket", found.median < 150, `${found.median.toFixed(1)} ms, P95 ${found.p95.toFixed(1)} ms`));
     rows.push(checkRow("Jitter", found.jitter < 25, `${found.jitter.toFixed(1)} ms`));
   } catch (error) { rows.push(checkRow("WebSocket", false, error.message)); }
   try {
     const session = await openSession(), found = await testUdp(session);
-    rows.push(checkRow("UDP to the agent (STUN)", true, `up in ${found.ms.toFixed(0)} ms`));
-    if (session.iceServers.length) rows.push(checkRow("STUN and TURN servers", found.seen.includes("srflx") || found.seen.includes("relay"), `candidates: ${found.seen.join(", ") || "none"}`));
-  } catch (error) { rows.push(checkRow("UDP to the agent (STUN)", false, error.message)); }
+    rows.push(checkRow("UDP (STUN)", true, `up in ${found.ms.toFixed(0)} ms`));
+    if (session.iceServers.length) rows.push(checkRow("ICE servers", found.seen.includes("srflx") || found.seen.includes("relay"), `candidates: ${found.seen.join(", ") || "none"}`));
+  } catch (error) { rows.push(checkRow("UDP (STUN)", false, error.message)); }
   return element("table", {}, element("tbody", {}, ...rows));
 }

@@ -111,7 +111,7 @@ function operations(found) {
   const names = Object.keys(found);
   if (!names.length) return element("p", { class: "empty" }, "Nobody has reported any.");
   const head = element("tr", {}, ...["operation", "n", "P50", "P75", "P95", "P99"].map((text) => element("th", {}, text)));
-  const rows = names.map((name) => element("tr", {}, ...[name, found[name].count, ...QUANTILES.map((q) => found[name][q])].map((value) => element("td", {}, String(value)))));
+  const rows = names.map((name) => element("tr", {}, ...[name, found[name].count, ...QUANTILES.map((q) => found[name][q])].map((value) => element("td", {}, String(value).replaceAll("_", "_\u200b")))));
   return element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows));
 }
 
