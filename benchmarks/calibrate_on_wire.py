@@ -1,6 +1,6 @@
 """Calibrates the sampler against what happened on the wire.
 
-    python -m benchmarks.calibrate_on_wire [--scale X] [--profiles a,b] [--write PAGE]
+    python -m benchmarks.calibrate_on_wire [--scale X] [--profiles a,b] [--no-irtt] [--write PAGE]
 
 As `calibrate_sampler`, but a witness stands at both links of the lab's router (`wire`), so each packet is compared with
 its own fate and chance plays no part: one train settles what the sampler adds. What the caller's own NAT and the
@@ -9,11 +9,12 @@ sockets add is taken from the clean lab first, by the same comparison. ``--write
 Losses are compared packet by packet: the very numbers that did not come out must be the ones the sampler calls lost on
 that way. A witness that had no room for a frame (it says so) settles nothing: the train is sent anew, a few times at
 most, and after that its figures are not judged.
+
+Debian's irtt is asked next, over the same path, and is held against the fate of its own packets in the same way.
 """
 
 import argparse
 import contextlib
-import json
 import os
 import subprocess
 import sys
@@ -22,9 +23,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.calibrate_sampler import STAMP_PORT, Site
+import msgspec
+
+from benchmarks.calibrate_sampler import IRTT_PORT, STAMP_PORT, Site
 from benchmarks.calibration import BURST_GOAL, CALIBRATED, DELAY_GOAL_MS, JITTER_GOAL, Seen
-from benchmarks.wire import Happened, Testimony, first_of_train, happened, only
+from benchmarks.wire import Account, Happened, Tool, Way, first_of_train, happened, only
+from benchmarks.wire import Seen as Wire
 from netem import topology
 from netem.cage import prepare_inside, run_in_cage
 from netem.lab import Lab
@@ -33,6 +37,8 @@ from netem.profiles import PROFILES
 INSIDE = "CALLDRILL_WIRE_INSIDE"
 LEAST_JITTER_MS = 0.5
 MOST_TRAINS = 3
+WAYS: tuple[Way, ...] = ("up", "down")
+Added = dict[Way, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,29 +55,47 @@ class Line:
     sampler: float | None
     goal: str
     met: bool | None
+    irtt_off: float | None = None
+
+    @property
+    def off(self) -> float | None:
+        """How far the sampler is from what happened."""
+        return None if self.sampler is None else self.sampler - self.wire
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One train: what the sampler says, what happened up and down, and the number of the train's first packet."""
+    """One tool's train: what it says, what happened up and down, and the number of the train's first packet."""
 
     seen: Seen
-    wire: dict[str, Happened]
+    wire: dict[Way, Happened]
     first: int
-    witness_dropped: int
 
-    def called_lost(self, way: str) -> frozenset[int]:
-        """The packets' numbers that the sampler calls lost on that way."""
+    def called_lost(self, way: Way) -> frozenset[int]:
+        """The packets' numbers that the tool calls lost on that way."""
         return frozenset(self.first + n for n, side in enumerate(self.seen.sides) if side == way)
+
+    def added_ms(self) -> Added:
+        """What the tool's median delays have that the wire's have not, on this path."""
+        return {way: getattr(self.seen.figures, way).delay_ms.p50 - truth.delay_p50_ms
+                for way, truth in self.wire.items()}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Trains:
+    """The trains of one profile, and how many frames the witnesses had no room for."""
+
+    of: dict[Tool, Compared]
+    witness_dropped: int
 
 
 @contextlib.contextmanager
-def witnessed(lab: Lab, found: dict[str, Testimony]) -> Iterator[None]:
+def witnessed(lab: Lab, found: dict[str, Account]) -> Iterator[None]:
     """Both witnesses, at the router's side of the caller and of the server."""
     places = {"wan": (lab.nat, topology.NAT_OUTSIDE), "server": (lab.server, topology.SERVER_DEVICE)}
     running = {}
     for name, (namespace, device) in places.items():
-        command = [sys.executable, "-m", "benchmarks.wire", device, str(STAMP_PORT)]
+        command = [sys.executable, "-m", "benchmarks.wire", device, str(STAMP_PORT), str(IRTT_PORT)]
         running[name] = namespace.popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     for process in running.values():
         process.stderr.readline()
@@ -81,40 +105,44 @@ def witnessed(lab: Lab, found: dict[str, Testimony]) -> Iterator[None]:
         for name, process in running.items():
             process.terminate()
             output, _ = process.communicate(timeout=20)
-            told = json.loads(output)
-            ways = {way: {int(seq): at for seq, at in seen.items()} for way, seen in told["ways"].items()}
-            found[name] = Testimony(ways, told["dropped"])
+            found[name] = msgspec.json.decode(output, type=Account)
 
 
-def compared(lab: Lab, site: Site) -> Compared:
-    """One train that the witnesses saw whole, or the last of `MOST_TRAINS` that they did not."""
+def compared(lab: Lab, site: Site) -> Trains:
+    """Trains that the witnesses saw whole, or the last of `MOST_TRAINS` that they did not."""
     for _ in range(MOST_TRAINS):
-        one = _one_train(lab, site)
-        if not one.witness_dropped:
+        trains = _trains(lab, site)
+        if not trains.witness_dropped:
             break
-        sys.stderr.write(f"  the witnesses lost {one.witness_dropped} frames of this train\n")
-    return one
+        sys.stderr.write(f"  the witnesses lost {trains.witness_dropped} frames\n")
+    return trains
 
 
-def _one_train(lab: Lab, site: Site) -> Compared:
-    found: dict[str, Testimony] = {}
+def _trains(lab: Lab, site: Site) -> Trains:
+    found: dict[str, Account] = {}
     with witnessed(lab, found):
-        seen = site.ours()
-    wan, server = found["wan"].ways, found["server"].ways
-    first = first_of_train(wan["up"])
-    train = range(first, first + seen.figures.sent)
-    way_up, way_down = (only(wan["up"], train), only(server["up"], train)), (server["down"], wan["down"])
-    wire = {"up": happened(*way_up), "down": happened(*(only(each, train) for each in way_down))}
-    return Compared(seen, wire, first, sum(each.dropped for each in found.values()))
+        seen = site.both()
+    of: dict[Tool, Compared] = {}
+    for tool, told in seen.items():
+        wan, server = found["wan"].ways[tool], found["server"].ways[tool]
+        first = first_of_train(wan["up"]) if tool == "sampler" else 0
+        train = range(first, first + told.figures.sent)
+        ends: dict[Way, tuple[Wire, Wire]] = {"up": (wan["up"], server["up"]), "down": (server["down"], wan["down"])}
+        wire = {way: happened(only(entered, train), only(left, train)) for way, (entered, left) in ends.items()}
+        of[tool] = Compared(told, wire, first)
+    return Trains(of, sum(each.dropped for each in found.values()))
 
 
-def lines_of(profile: str, one: Compared, added_ms: dict[str, float]) -> Iterator[Line]:
+def lines_of(profile: str, trains: Trains, added_ms: dict[Tool, Added]) -> Iterator[Line]:
     """Every figure of one profile."""
-    lines = [line for name in ("up", "down") for line in _way_lines(profile, name, one, added_ms[name])]
-    yield from (replace(line, met=None) for line in lines) if one.witness_dropped else lines
+    lines = {tool: [line for way in WAYS for line in _way_lines(profile, way, one, added_ms[tool][way])]
+             for tool, one in trains.of.items()}  # fmt: skip
+    irtts = {line.figure: line.off for line in lines.get("irtt", ())}
+    for line in lines["sampler"]:
+        yield replace(line, irtt_off=irtts.get(line.figure), met=None if trains.witness_dropped else line.met)
 
 
-def _way_lines(profile: str, name: str, one: Compared, added_ms: float) -> Iterator[Line]:
+def _way_lines(profile: str, name: Way, one: Compared, added_ms: float) -> Iterator[Line]:
     truth, way = one.wire[name], getattr(one.seen.figures, name)
     p50 = None if way is None or way.delay_ms is None else way.delay_ms.p50 - added_ms
     near = p50 is not None and abs(p50 - truth.delay_p50_ms) <= DELAY_GOAL_MS
@@ -127,7 +155,7 @@ def _way_lines(profile: str, name: str, one: Compared, added_ms: float) -> Itera
         yield from _losses(profile, name, one)
 
 
-def _losses(profile: str, name: str, one: Compared) -> Iterator[Line]:
+def _losses(profile: str, name: Way, one: Compared) -> Iterator[Line]:
     truth, said = one.wire[name], one.called_lost(name)
     yield Line(
         profile, f"lost {name}", f"of {truth.entered}", len(truth.lost), len(said), "the same", said == truth.lost
@@ -139,14 +167,12 @@ def _losses(profile: str, name: str, one: Compared) -> Iterator[Line]:
         yield Line(profile, f"burst {name}, mean", "packets", truth.burst, mean, "± 10 %", near)
 
 
-def calibrate(lab: Lab, names: list[str], scale: float) -> list[Line]:
+def calibrate(lab: Lab, names: list[str], scale: float, *, with_irtt: bool = True) -> list[Line]:
     """Every profile, after the clean lab."""
-    site, lines = Site(lab, scale, with_irtt=False), []
+    site, lines = Site(lab, scale, with_irtt=with_irtt), []
     lab.apply_profile(PROFILES["clean"])
     with site.far_ends():
-        clean = compared(lab, site)
-        added_ms = {name: getattr(clean.seen.figures, name).delay_ms.p50 - way.delay_p50_ms
-                    for name, way in clean.wire.items()}  # fmt: skip
+        added_ms = {tool: one.added_ms() for tool, one in compared(lab, site).of.items()}
         for name in names:
             lab.apply_profile(CALIBRATED[name])
             site.pace(name)
@@ -158,18 +184,32 @@ def calibrate(lab: Lab, names: list[str], scale: float) -> list[Line]:
 
 def cells(line: Line) -> list[str]:
     """A row of the table."""
-    said = ("?", "–") if line.sampler is None else (f"{line.sampler:.3f}", f"{line.sampler - line.wire:+.3f}")
     verdict = "not judged" if line.met is None else "met" if line.met else "missed"
-    return [line.profile, f"{line.figure} ({line.unit})", f"{line.wire:.3f}", *said, line.goal, verdict]
+    said = "?" if line.sampler is None else f"{line.sampler:.3f}"
+    figure = f"{line.figure} ({line.unit})"
+    return [
+        line.profile,
+        figure,
+        f"{line.wire:.3f}",
+        said,
+        _signed(line.off),
+        line.goal,
+        verdict,
+        _signed(line.irtt_off),
+    ]
+
+
+def _signed(value: float | None) -> str:
+    return "–" if value is None else f"{value:+.3f}"
 
 
 def section(lines: list[Line]) -> str:
     """The part of the page."""
-    heads = ["profile", "figure", "on the wire", "sampler", "difference", "goal", "verdict"]
+    heads = ["profile", "figure", "on the wire", "sampler", "difference", "goal", "verdict", "irtt's difference"]
     rows = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
     rows += ["| " + " | ".join(cells(line)) + " |" for line in lines]
-    delays = [abs(line.sampler - line.wire) for line in lines if line.figure.startswith("delay") and line.sampler]
-    jitters = [abs(line.sampler / line.wire - 1) for line in lines if line.figure.startswith("jitter") and line.sampler]
+    delays = [abs(line.off) for line in lines if line.figure.startswith("delay") and line.off is not None]
+    jitters = [abs(line.off) / line.wire for line in lines if line.figure.startswith("jitter") and line.off is not None]
     met = sum(line.met is True for line in lines)
     return (
         "\n## Against what happened on the wire\n\n"
@@ -177,9 +217,26 @@ def section(lines: list[Line]) -> str:
         " before and behind it (`python -m benchmarks.calibrate_on_wire`), and the sampler is compared with each"
         f" packet's own fate. {met} of {len(lines)} figures met their goal; the largest difference of a median delay"
         f" was {max(delays, default=0.0):.3f} ms, of a mean jitter {100 * max(jitters, default=0.0):.2f} %.\n\n"
+        + _beside_irtt(lines)
         + "\n".join(rows)
         + "\n"
     )
+
+
+def _beside_irtt(lines: list[Line]) -> str:
+    """How far each tool was off on average, where both told; irtt against the fate of its own packets."""
+    told = []
+    for kind, unit in (("delay", "median delays"), ("jitter", "mean jitters")):
+        pairs = [(abs(line.off), abs(line.irtt_off)) for line in lines
+                 if line.figure.startswith(kind) and line.off is not None and line.irtt_off is not None]  # fmt: skip
+        if pairs:
+            ours, theirs = (sum(each) / len(pairs) for each in zip(*pairs, strict=True))
+            told.append(
+                f"of {len(pairs)} {unit} the sampler's were off by {ours:.3f} ms on average, irtt's by {theirs:.3f} ms"
+            )
+    if not told:
+        return ""
+    return f"Over the same paths, each held against the fate of its own packets: {'; '.join(told)}.\n\n"
 
 
 def main() -> int:
@@ -190,7 +247,7 @@ def main() -> int:
     asked = _arguments()
     names = asked.profiles.split(",") if asked.profiles else list(CALIBRATED)
     with Lab(prepare_inside()) as lab:
-        text = section(calibrate(lab, names, asked.scale))
+        text = section(calibrate(lab, names, asked.scale, with_irtt=asked.irtt))
     if asked.write:
         former = asked.write.read_text().partition("\n## Against what happened")[0].rstrip("\n")
         asked.write.write_text(f"{former}\n{text}")
@@ -202,6 +259,7 @@ def _arguments() -> Any:
     parser = argparse.ArgumentParser()
     parser.add_argument("--scale", type=float, default=0.4)
     parser.add_argument("--profiles", default="")
+    parser.add_argument("--no-irtt", dest="irtt", action="store_false")
     parser.add_argument("--write", type=Path)
     return parser.parse_args()
 

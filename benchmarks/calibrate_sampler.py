@@ -26,6 +26,7 @@ from typing import Any
 import msgspec
 
 from benchmarks.calibration import CALIBRATED, DEFAULT_TRAIN, SIZE_BYTES, TRAINS, Row, Seen, irtt_samples, rows_of
+from benchmarks.wire import Tool
 from measures.record import decode_records
 from measures.sample import Sample
 from measures.train_figures import TrainFigures, figures_of
@@ -110,13 +111,13 @@ class Site:
             sys.stderr.write(f"  irtt: {done.stderr}\n")
             return None
         samples = irtt_samples(json.loads(done.stdout))
-        sides = [sample.lost for sample in samples]
+        sides = tuple(sample.lost for sample in samples)
         figures = figures_of(samples, clock_error_ns=0)
-        return Seen(figures, (sides.count("up"), sides.count("down"), sides.count("unknown")))
+        return Seen(figures, (sides.count("up"), sides.count("down"), sides.count("unknown")), sides)
 
-    def both(self) -> dict[str, Seen]:
+    def both(self) -> dict[Tool, Seen]:
         """What each tool sees of the path as it is, one after the other."""
-        found = {"sampler": self.ours(), "irtt": self.irtt()}
+        found: dict[Tool, Seen | None] = {"sampler": self.ours(), "irtt": self.irtt()}
         return {tool: seen for tool, seen in found.items() if seen is not None}
 
 

@@ -1,10 +1,10 @@
 """What really happened to each packet: a witness at both of the router's links. `calibrate_sampler` compares with it.
 
-    python -m benchmarks.wire DEVICE PORT     until SIGTERM; then one JSON document on stdout
+    python -m benchmarks.wire DEVICE STAMP_PORT IRTT_PORT     until SIGTERM; then one JSON document on stdout
 
 A busy machine makes its own router late, so what was injected is not all that happened. The witness takes the
-kernel's stamp of every STAMP packet on a device of the lab, at the entrance and at the exit of the impairment. From
-both come the delay and the fate of each packet, on the sampler's own clock: no draw of randomness stands between them.
+kernel's stamp of every STAMP or irtt packet on a device of the lab, at the entrance and at the exit of the impairment.
+From both come the delay and the fate of each packet, on the tools' own clock: no draw of randomness stands in between.
 
 A witness must not lose what it swears to. At its end it reads what its socket still holds, and it asks the kernel how
 many frames found no room there; a train seen by a witness that lost one proves nothing.
@@ -16,21 +16,26 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 from measures.bursts import bursts_of
 from measures.jitter import mean_jitter
+from probes.irtt import Flags, number_at
 from probes.stamped_socket import SO_TIMESTAMPNS, deepen, receive
 
 ETHERNET, UDP = 14, 17
 ETH_P_ALL = 3  # no narrower: only such a socket sees what leaves
 SOL_PACKET, PACKET_STATISTICS = 263, 6  # linux/if_packet.h; Python has no names for them
 _STATISTICS = struct.Struct("@II")
-SENDER_SEQ_AT, REFLECTED_SEQ_AT = 0, 24
 _PORTS = struct.Struct("!HH")
-_SEQ = struct.Struct("!I")
+_STAMP_SEQ, _IRTT_SEQ = struct.Struct("!I"), struct.Struct("<I")
+SENDER_SEQ_AT, REFLECTED_SEQ_AT = 0, 24
+IRTT_BYTES = 44
 
+Way = Literal["up", "down"]
+Tool = Literal["sampler", "irtt"]
 Seen = dict[int, int]  # our number: Unix ns
 
 
@@ -46,10 +51,10 @@ class Happened:
 
 
 @dataclass(frozen=True, slots=True)
-class Testimony:
-    """What one witness saw, for each way, and how many frames it had no room for."""
+class Account:
+    """What one witness saw, of each tool and way, and how many frames it had no room for."""
 
-    ways: dict[str, Seen]
+    ways: dict[Tool, dict[Way, Seen]]
     dropped: int
 
 
@@ -74,34 +79,37 @@ def happened(entered: Seen, left: Seen) -> Happened:
     return Happened(median, jitter.mean_ms if jitter else 0.0, len(numbers), lost, bursts.gilbert.mean_burst)
 
 
-def read_frame(frame: bytes, port: int) -> tuple[str, int] | None:
-    """Which way a STAMP packet goes, and our number in it; None for anything else."""
+def read_frame(frame: bytes, ports: Mapping[int, Tool]) -> tuple[Tool, Way, int] | None:
+    """Whose packet that is, which way it goes, and its number; None for anything else."""
     header = (frame[ETHERNET] & 15) * 4 if len(frame) > ETHERNET else 0
     udp = ETHERNET + header
-    payload = udp + 8
-    if header < 20 or frame[ETHERNET + 9] != UDP or len(frame) < payload + 44:
+    payload = frame[udp + 8 :]
+    if header < 20 or frame[ETHERNET + 9] != UDP or len(payload) < IRTT_BYTES:
         return None
     source, destination = _PORTS.unpack_from(frame, udp)
-    if destination == port:
-        return "up", _SEQ.unpack_from(frame, payload + SENDER_SEQ_AT)[0]
-    if source == port:
-        return "down", _SEQ.unpack_from(frame, payload + REFLECTED_SEQ_AT)[0]
-    return None
+    way: Way = "up" if destination in ports else "down"
+    tool = ports.get(destination if way == "up" else source)
+    if tool is None or (tool == "irtt" and payload[3] & (Flags.OPEN | Flags.CLOSE)):
+        return None
+    if tool == "irtt":
+        return tool, way, _IRTT_SEQ.unpack_from(payload, number_at(None))[0]
+    return tool, way, _STAMP_SEQ.unpack_from(payload, SENDER_SEQ_AT if way == "up" else REFLECTED_SEQ_AT)[0]
 
 
-def witness(device: str, port: int) -> Testimony:
+def witness(device: str, ports: Mapping[int, Tool]) -> Account:
     """Watch until SIGTERM; the first time each number was seen, for each way."""
-    found: dict[str, Seen] = {"up": {}, "down": {}}
+    found: dict[Tool, dict[Way, Seen]] = {tool: {"up": {}, "down": {}} for tool in ports.values()}
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as sock:  # no protocol yet: deaf until it is bound
         deepen(sock)
         sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         sock.bind((device, ETH_P_ALL))
         sock.settimeout(0.2)
         for at_ns, frame in _frames(sock):
-            told = read_frame(frame, port)
+            told = read_frame(frame, ports)
             if told is not None:
-                found[told[0]].setdefault(told[1], at_ns)
-        return Testimony(found, dropped(sock))
+                tool, way, number = told
+                found[tool][way].setdefault(number, at_ns)
+        return Account(found, dropped(sock))
 
 
 def dropped(sock: socket.socket) -> int:
@@ -132,8 +140,8 @@ def _frames(sock: socket.socket) -> Iterator[tuple[int, bytes]]:
 
 def main(arguments: Sequence[str]) -> int:
     """Watch one device."""
-    device, port = arguments
-    print(json.dumps(asdict(witness(device, int(port)))))
+    device, stamp, irtt = arguments
+    print(json.dumps(asdict(witness(device, {int(stamp): "sampler", int(irtt): "irtt"}))))
     return 0
 
 

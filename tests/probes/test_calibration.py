@@ -7,16 +7,19 @@ The long forms, through every profile, and beside irtt against what was injected
 import json
 import struct
 import textwrap
+from dataclasses import asdict
 
+import msgspec
 import pytest
 
-from benchmarks.calibrate_on_wire import Compared, lines_of
+from benchmarks.calibrate_on_wire import Compared, Trains, lines_of, section
 from benchmarks.calibration import ADDED, CALIBRATED, Seen, expected, irtt_samples
-from benchmarks.wire import Happened, first_of_train, happened, only, read_frame
+from benchmarks.wire import Account, Happened, Tool, Way, first_of_train, happened, only, read_frame
 from measures.sample import Sample
 from measures.train_figures import figures_of
 from netem.cage import cage_problem
 from netem.profiles import PROFILES
+from probes.irtt import Params, echo_request, open_request
 from probes.stamp import ReflectorPacket, SenderPacket
 from tests.netem.caged import run_python
 
@@ -26,16 +29,17 @@ from benchmarks.calibrate_on_wire import calibrate
 from netem.cage import prepare_inside
 from netem.lab import Lab
 with Lab(prepare_inside()) as lab:
-    lines = calibrate(lab, ["reordering", "loss-bursty", "jitter-10"], 0.1)
+    lines = calibrate(lab, ["reordering", "loss-bursty", "jitter-10"], 0.1, with_irtt=False)
 print(msgspec.json.encode(lines).decode())
 """
 WITNESSES = """
 import json, signal, socket, subprocess, sys
 from benchmarks.wire import dropped
+from probes.irtt import Params, echo_request, open_request
 from probes.stamp import SenderPacket
 
 subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-process = subprocess.Popen([sys.executable, "-m", "benchmarks.wire", "lo", "8620"], stdout=subprocess.PIPE,
+process = subprocess.Popen([sys.executable, "-m", "benchmarks.wire", "lo", "8620", "2112"], stdout=subprocess.PIPE,
                            stderr=subprocess.PIPE, text=True)
 process.stderr.readline()
 sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -48,7 +52,7 @@ for seq in range(500):
 process.terminate()
 process.send_signal(signal.SIGCONT)
 told = json.loads(process.communicate(timeout=20)[0])
-print(json.dumps([len(told["ways"]["up"]), told["dropped"], dropped(small)]))
+print(json.dumps([len(told["ways"]["sampler"]["up"]), told["dropped"], dropped(small)]))
 """
 GOALS = {"ms": (0.5, 0.03), "packets": (0.0, 0.1)}  # absolute (twice the goal, for a machine shared with others), share
 
@@ -92,13 +96,36 @@ def test_losses_are_compared_packet_by_packet_and_not_judged_where_the_witness_l
     quiet = Happened(0.0, 0.0, 5, frozenset(), None)
 
     def met(lost: set[int], dropped: int) -> list[bool | None]:
-        wire = {"up": Happened(0.0, 0.0, 6, frozenset(lost), None), "down": quiet}
-        lines = lines_of("any", Compared(seen, wire, 2, dropped), {"up": 0.0, "down": 0.0})
+        wire: dict[Way, Happened] = {"up": Happened(0.0, 0.0, 6, frozenset(lost), None), "down": quiet}
+        trains = Trains({"sampler": Compared(seen, wire, 2)}, dropped)
+        lines = lines_of("any", trains, {"sampler": {"up": 0.0, "down": 0.0}})
         return [line.met for line in lines if line.figure == "lost up"]
 
     assert met({4}, 0) == [True]
     assert met({5}, 0) == [False], "as many, but another one"
     assert met({4}, 1) == [None]
+
+
+def test_irtt_is_held_against_the_fate_of_its_own_packets() -> None:
+    def train(delay_ms: float, told_ms: float) -> Compared:
+        stamps = [(n * 10**7, n * 10**7 + int(told_ms * 1e6)) for n in range(9)]
+        samples = [
+            Sample("s", n, at, at, there + 5, there, there, 56, sent_wall_ns=at) for n, (at, there) in enumerate(stamps)
+        ]
+        wire: dict[Way, Happened] = {"up": Happened(delay_ms, 0.0, 9, frozenset(), None)}
+        wire["down"] = wire["up"]
+        return Compared(Seen(figures_of(samples, clock_error_ns=0), (0, 0, 0), ("no",) * 9), wire, 0)
+
+    trains = Trains({"sampler": train(20.0, 20.1), "irtt": train(21.0, 21.4)}, 0)
+    nothing: dict[Way, float] = {"up": 0.0, "down": 0.0}
+    up = next(lines_of("any", trains, {"sampler": nothing, "irtt": nothing}))
+    assert (up.off, up.irtt_off) == (pytest.approx(0.1), pytest.approx(0.4))
+    assert "of 1 median delays the sampler's were off by 0.100 ms on average, irtt's by 0.400 ms" in section([up])
+
+
+def test_an_account_survives_json() -> None:
+    told = Account({"sampler": {"up": {3: 4}, "down": {}}, "irtt": {"up": {}, "down": {5: 6}}}, 7)
+    assert msgspec.json.decode(json.dumps(asdict(told)), type=Account) == told
 
 
 def test_the_train_begins_behind_the_number_left_out() -> None:
@@ -121,10 +148,14 @@ def test_a_witness_reads_the_number_of_a_packet_on_either_way() -> None:
 
     sent = SenderPacket(77, 0).encode()
     back = ReflectorPacket(3, 0, 0, 77, 0).encode()
-    assert read_frame(frame(40_000, 8620, sent), 8620) == ("up", 77)
-    assert read_frame(frame(8620, 40_000, back), 8620) == ("down", 77)
-    assert read_frame(frame(1, 2, sent), 8620) is None
-    assert read_frame(b"", 8620) is None
+    ports: dict[int, Tool] = {8620: "sampler", 2112: "irtt"}
+    assert read_frame(frame(40_000, 8620, sent), ports) == ("sampler", "up", 77)
+    assert read_frame(frame(8620, 40_000, back), ports) == ("sampler", "down", 77)
+    assert read_frame(frame(40_000, 2112, echo_request(bytes(8), 78, 56, None)), ports) == ("irtt", "up", 78)
+    assert read_frame(frame(2112, 40_000, echo_request(bytes(8), 78, 56, None)), ports) == ("irtt", "down", 78)
+    assert read_frame(frame(40_000, 2112, open_request(Params(1, 1, 1), None) + bytes(40)), ports) is None
+    assert read_frame(frame(1, 2, sent), ports) is None
+    assert read_frame(b"", ports) is None
 
 
 def test_every_profile_of_the_lab_is_calibrated() -> None:
