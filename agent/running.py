@@ -31,7 +31,7 @@ from agent.sessions import Session, SessionStore, StoreFull
 from agent.settings import Settings
 from agent.socket_call import Format, SocketCall
 from agent.socket_server import SocketServer
-from agent.stages import Speaker
+from agent.stages import Speaker, StageError
 from agent.switch import AnyCall, CallsFull, Switch
 from agent.turn_watch import TurnWatch
 from rtc.errors import PeerError, RemoteProtocolError
@@ -104,11 +104,17 @@ class Agent:
                 raise StartError(f"its Redis cannot be used: {error}; start it, or leave the Redis URL out") from None
         await self.socket.start()
         self._memory = asyncio.ensure_future(self._watch_memory())
+        try:
+            await self._warm_up()
+        except StageError as error:
+            raise StartError(f"it cannot speak: {error}") from None
+        self.stages.voice.on_first = self._spoke_first
+
+    async def _warm_up(self) -> None:
         await self.stages.warm_up()
         if self.settings.models.voice == "espeak":
             sentences = brain.likely_sentences(WARM_REPLIES, self._language)
             await self.stages.prepare(sentences, Speaker("", self._language))
-        self.stages.voice.on_first = self._spoke_first
 
     async def farewell(self) -> None:
         """Take no new calls, tell everybody, and let what is being said be said, for a while."""

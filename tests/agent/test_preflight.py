@@ -71,6 +71,15 @@ def test_a_redis_that_is_not_there_is_told_in_one_line() -> None:
     assert "hidden" not in done.stderr
 
 
+def test_a_voice_that_does_not_speak_is_told_in_one_line(tmp_path: Path) -> None:
+    program = tmp_path / "espeak-ng"
+    program.write_text("#!/bin/sh\necho no data >&2\nexit 1\n")
+    program.chmod(0o755)
+    done = started(PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+    assert "it cannot speak: espeak-ng failed for 'en-us': no data" in done.stderr
+
+
 def test_a_folder_that_cannot_be_is_told_in_one_line() -> None:
     done = started(CALLDRILL_AGENT_RECORDINGS="/proc/recordings")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
