@@ -323,7 +323,7 @@ class _Examination:
         return Seen.NO if all(address.host == self._local for address in mapped) else Seen.YES
 
     def _say(self, text: str) -> None:
-        self._log.append(f"{(time.monotonic_ns() - self._began_ns) / NS_PER_S:8.4f} {text}")
+        self._log.append(f"{(time.monotonic_ns() - self._began_ns) / NS_PER_S:8.4f} {printable(text)}")
 
 
 _NO_OTHER = "the server has no second address and port (no OTHER-ADDRESS), so it cannot tell"

@@ -53,15 +53,19 @@ async def test_a_server_that_ignores_change_request() -> None:
     assert "ignores CHANGE-REQUEST" in report.filtering.why
 
 
-async def test_a_server_that_refuses_change_request() -> None:
+async def test_a_server_that_refuses_change_request_in_words_that_cannot_steer_the_terminal() -> None:
     def rule(data: bytes) -> Iterable[bytes]:
         if Message.decode(data).get(a.CHANGE_REQUEST) is None:
-            yield _answer(data, MAPPED, ELSEWHERE)
+            yield _answer(data, MAPPED, ELSEWHERE, (a.SOFTWARE, "\x1b[2Jname"))
         else:
-            code = ((a.ERROR_CODE, a.ErrorCode(420, "no")),)
+            code = ((a.ERROR_CODE, a.ErrorCode(420, "\x1b[2Jno")),)
             yield Message(Method.BINDING, Class.ERROR, data[8:20], code).encode()
 
-    assert "refuses CHANGE-REQUEST" in (await _probe(rule)).filtering.why
+    report = await _probe(rule)
+    assert "refuses CHANGE-REQUEST" in report.filtering.why
+    assert any("[2Jno" in line for line in report.log)
+    assert report.software is not None
+    assert all(text.isprintable() for text in (report.software, *report.log))
 
 
 @pytest.mark.parametrize("other", [a.Address(HOST, 9), None])
