@@ -95,3 +95,28 @@ def test_a_distribution_of_nothing_is_nothing():
 def test_a_value_that_is_none_is_refused(value):
     with pytest.raises(ValueError, match="count missing ones in lost"):
         Distribution.of("turn_latency", "ms", [1.0, value])
+
+
+@pytest.mark.parametrize("p", [0.5, 0.75, 0.95, 0.99])
+@pytest.mark.parametrize("n", [6, 15, 40, 72, 100, 400, 1000, 5000])
+def test_a_quantile_s_interval_holds_it_exactly_as_often_as_told(p, n):
+    """By the binomial itself: each side errs at most 2.5 %, and little less where there are values enough."""
+    low, high = quantile_interval(np.arange(1.0, n + 1), p)
+    below = stats.binom(n, p)
+    too_low = 0.0 if low is None else below.cdf(low - 1)
+    too_high = 0.0 if high is None else below.sf(high - 1)
+    assert too_low <= 0.025 + 1e-12
+    assert too_high <= 0.025 + 1e-12
+    if n * (1 - p) >= 5:
+        assert too_low + too_high >= 0.017, "wider than it need be"
+
+
+@pytest.mark.parametrize("share", [0.01, 0.05, 0.2, 0.5])
+@pytest.mark.parametrize("n", [20, 100, 400])
+def test_a_proportion_s_interval_holds_it_at_least_as_often_as_told(share, n):
+    held = sum(
+        chance for count, chance in enumerate(stats.binom.pmf(np.arange(n + 1), n, share))
+        if chance > 1e-9 and proportion_interval(count, n)[0] <= share <= proportion_interval(count, n)[1]
+    )  # fmt: skip
+    assert held >= 0.95 - 1e-6
+    assert n * share < 20 or held <= 0.97
