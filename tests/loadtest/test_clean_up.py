@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from calldrill.watch import CALLS, read_metrics
 from loadtest.plan import TurnPlan
 from loadtest.target import TargetError
 from tests.agent.server import RunningAgent, running_agent
@@ -16,15 +17,15 @@ def agent():
         yield running
 
 
-async def refuse(*_: object) -> None:
+async def refuse(*_: object, **__: object) -> None:
     raise TargetError("recoverable", 500, "server_error", "not now")
 
 
-async def explode(*_: object) -> None:
+async def explode(*_: object, **__: object) -> None:
     raise RuntimeError("a fault of ours")
 
 
-async def hang(*_: object) -> None:
+async def hang(*_: object, **__: object) -> None:
     await asyncio.Event().wait()
 
 
@@ -54,3 +55,12 @@ async def test_no_failing_close_keeps_the_others_from_being_done(agent: RunningA
             await really()
     assert peer.state == "closed"
     assert len(asyncio.all_tasks()) == before
+
+
+@pytest.mark.parametrize(("ending", "left"), [("hang-up", 0), ("vanish", 1)])
+async def test_only_who_hangs_up_tells_the_agent(ending: str, left: int) -> None:
+    with running_agent() as agent:
+        async with placing(agent.url, turns=(), ending=ending) as placed:
+            call = await placed.ended()
+        assert call.outcome == "completed"
+        assert read_metrics(f"{agent.url}/metrics")[CALLS] == left
