@@ -11,7 +11,7 @@ from measures.policy import POLICIES
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
-MAX_CALLS = 1000
+MAX_CALLS = 10_000
 MAX_TURNS = 2000
 TYPING: tuple[Protocol, ...] = ("openai", "socketio")
 
