@@ -130,7 +130,7 @@ class Conversation:
         if not self.session.config.detects_turns:
             self._uncommitted.append(pcm)
             return
-        edge = self._detector.step(pcm)
+        edge = self._detector.step(pcm, self.session.config.pause_frames)
         if edge == "started":
             self._on_onset()
         if self._hearing is not None:

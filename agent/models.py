@@ -15,6 +15,7 @@ from agent.conversation import Stages
 from agent.detector import SpeechDetector
 from agent.errors import SettingsError
 from agent.espeak import Espeak
+from agent.playout import FRAME_MS
 from agent.recogniser import HearsSpeechOnly, SphinxRecogniser
 from agent.services import Access
 from agent.stages import Brain, Recogniser, Synthesiser
@@ -110,9 +111,10 @@ def _check(stage: str, name: str, access: Mapping[str, Access]) -> None:
         raise SettingsError(f"{PREFIX}{stage.upper()}={name} needs the package {package}; install 'calldrill[models]'")
 
 
-def build(choice: Choice, voice: str, activity: ActivityConfig) -> Stages:
+def build(choice: Choice, voice: str, pause_ms: int) -> Stages:
     """The stages as chosen. ``voice`` is the built-in one's default."""
     speech = Voice(_synthesiser(choice, voice))
+    activity = ActivityConfig(hangover_frames=max(1, pause_ms // FRAME_MS))
     return Stages(_recogniser(choice), _brain(choice), speech, lambda: SpeechDetector(activity))
 
 

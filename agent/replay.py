@@ -91,7 +91,7 @@ async def again(folder: Path, tell: Callable[[dict[str, Any]], None]) -> None:
     resampler = Resampler(RATE_HZ, SAMPLE_RATE)
     pcm = resampler.push(read_track(folder / "caller.wav"))
     settings = from_environment()
-    stages = models.build(settings.models, settings.language, settings.activity)
+    stages = models.build(settings.models, settings.language, settings.pause_ms)
     session = Session("sess_replay", History(), 0.0, config=SessionConfig(default_language=settings.language[:2]))
     await stages.warm_up()
     began_s = time.monotonic()

@@ -47,7 +47,7 @@ class Agent:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.clock = FrameClock()
-        self.stages = models.build(settings.models, settings.language, settings.activity)
+        self.stages = models.build(settings.models, settings.language, settings.pause_ms)
         self.faults = FaultPlan(settings.faults)
         self._language = settings.language[:2]
         self.sessions = SessionStore(

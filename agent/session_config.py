@@ -19,6 +19,8 @@ TOP_LEVEL = frozenset({
 MODALITIES = (["audio"], ["text"])
 DETECTIONS = ("server_vad", "semantic_vad")
 VOICE_MAX_CHARS = 60
+PAUSE_MS = (100, 10_000)
+FRAME_MS = 20
 LANGUAGE = re.compile(r"([a-z]{2})(-[a-zA-Z0-9]{2,8})*")  # a tag of RFC 5646, as far as it matters here
 
 
@@ -35,6 +37,7 @@ class SessionConfig:
     """What a session is set to. ``detects_turns`` is off with ``turn_detection: null``: then the client commits.
 
     ``language`` is of two letters: that of the transcription, else that which a voice is named by, else the usual one.
+    ``pause_frames``: how many frames of 20 ms without speech end a turn (``silence_duration_ms``); None for the usual.
     """
 
     default_language: str = "en"
@@ -45,6 +48,7 @@ class SessionConfig:
     detects_turns: bool = True
     answers: bool = True
     interruptible: bool = True
+    pause_frames: int | None = None
     told: dict[str, Any] = field(default_factory=dict)
     once: str = ""  # instructions for the answer that is being made, and for no other
 
@@ -66,6 +70,8 @@ class SessionConfig:
         self.detects_turns = detection is not None
         self.answers = detection is None or detection.get("create_response", True) is not False
         self.interruptible = detection is None or detection.get("interrupt_response", True) is not False
+        pause_ms = (detection or {}).get("silence_duration_ms")
+        self.pause_frames = None if pause_ms is None else round(pause_ms / FRAME_MS)
 
     @property
     def language(self) -> str:
@@ -127,6 +133,7 @@ def _check_audio(audio: object) -> None:
     detection = given.get("turn_detection")
     if detection is not None and _object(detection, "session.audio.input.turn_detection").get("type") not in DETECTIONS:
         raise ConfigError("session.audio.input.turn_detection.type", f"the type is one of {', '.join(DETECTIONS)}")
+    _check_pause(_object(detection, "").get("silence_duration_ms"))
     where = "session.audio.input.transcription"
     language = _object(given.get("transcription"), where).get("language")
     if language is not None and not (isinstance(language, str) and LANGUAGE.fullmatch(language)):
@@ -134,6 +141,14 @@ def _check_audio(audio: object) -> None:
     voice = _object(_object(audio, "").get("output"), "").get("voice")
     if isinstance(voice, str) and len(voice) > VOICE_MAX_CHARS:
         raise ConfigError("session.audio.output.voice", f"a voice's name has at most {VOICE_MAX_CHARS} characters")
+
+
+def _check_pause(value: object) -> None:
+    low, high = PAUSE_MS
+    right = isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+    if value is not None and not right:
+        where = "session.audio.input.turn_detection.silence_duration_ms"
+        raise ConfigError(where, f"silence_duration_ms is a number from {low} to {high}")
 
 
 def _object(value: object, param: str) -> dict[str, Any]:

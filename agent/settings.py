@@ -19,7 +19,6 @@ from agent.espeak import VOICES
 from agent.faults import Fault
 from agent.models import Choice
 from agent.settings_file import Given, gather
-from rtc.speech import ActivityConfig
 
 __all__ = ["Settings", "SettingsError", "from_environment"]
 
@@ -79,7 +78,9 @@ class Settings:
     audit_log: str | None = _text(None, "file to which each session's and call's begin and end are appended")
     recordings: str | None = _text(None, "folder for recordings of calls; nothing is recorded without")
     language: str = _text("en-us", f"what is spoken to who asks for no voice: {', '.join(VOICES)}", "language")
-    activity: ActivityConfig = field(default_factory=ActivityConfig)
+    pause_ms: int = _number(
+        400, 100, 10_000, "silence after which a turn is over; a session's `silence_duration_ms` goes before it"
+    )
     models: Choice = field(default_factory=Choice)
     faults: tuple[Fault, ...] = ()
 

@@ -46,8 +46,8 @@ class Speaker:
 class Detector(Protocol):
     """Hears where speech begins and ends."""
 
-    def step(self, pcm: Pcm) -> Edge | None:
-        """Take in 20 ms."""
+    def step(self, pcm: Pcm, pause_frames: int | None = None) -> Edge | None:
+        """Take in 20 ms. So many ``pause_frames`` of silence end speech; None leaves that to the detector."""
 
     def reset(self) -> None:
         """Forget what was heard (after a gap in the stream)."""

@@ -42,8 +42,8 @@ class VoiceActivity:
         self._quiet = 0
         self.speaking = False
 
-    def step(self, level: float) -> Edge | None:
-        """Take in one frame's level in dBov."""
+    def step(self, level: float, hangover_frames: int | None = None) -> Edge | None:
+        """Take in one frame's level in dBov; ``hangover_frames`` is another patience than the configured one."""
         if level >= self._config.threshold_dbov:
             self._loud, self._quiet = self._loud + 1, 0
             if not self.speaking and self._loud >= self._config.onset_frames:
@@ -51,7 +51,7 @@ class VoiceActivity:
                 return "started"
             return None
         self._loud, self._quiet = 0, self._quiet + 1
-        if self.speaking and self._quiet >= self._config.hangover_frames:
+        if self.speaking and self._quiet >= (hangover_frames or self._config.hangover_frames):
             self.speaking = False
             return "stopped"
         return None

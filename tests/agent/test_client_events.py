@@ -166,6 +166,9 @@ MISTAKES = [
     ("response.cancel", {}, "response_cancel_not_active", None),
     ("input_audio_buffer.append", {"audio": "%"}, "invalid_value", "audio"),
     ("session.update", {"session": {"colour": 1}}, "unknown_parameter", "session.colour"),
+    ("session.update", {"session": {"audio": {"input": {"turn_detection": {
+        "type": "server_vad", "silence_duration_ms": "long"}}}}}, "invalid_value",
+     "session.audio.input.turn_detection.silence_duration_ms"),
     ("session.update", {"session": {"audio": {"input": {"turn_detection": {"type": "ear"}}}}}, "invalid_value",
      "session.audio.input.turn_detection.type"),
     ("session.update", {"session": {"instructions": "x" * 40_000}}, "invalid_value", "session"),

@@ -26,6 +26,20 @@ def test_speech_is_one_utterance_noticed_within_five_frames(name: str) -> None:
     assert 10 + len(speech) + 10 <= ended <= 10 + len(speech) + 25
 
 
+@pytest.mark.parametrize("pause_frames", [10, 35])
+def test_a_session_says_how_long_a_pause_ends_a_turn(pause_frames: int) -> None:
+    decoder = Decoder()
+    detector = SpeechDetector()
+    speech = [decoder.decode(frame) for frame in clip("thanks")]
+    usual = edges([QUIET] * 10 + speech + [QUIET] * 60)[-1][0]
+    found = [
+        number
+        for number, frame in enumerate([QUIET] * 10 + speech + [QUIET] * 60)
+        if detector.step(frame, pause_frames) == "stopped"
+    ]
+    assert found[-1] - usual == pause_frames - 20
+
+
 def test_steady_noise_is_no_speech_once_it_is_known() -> None:
     rng = np.random.default_rng(1)
     noise = [rng.normal(0, 400, FRAME_SAMPLES).astype(np.int16) for _ in range(1000)]

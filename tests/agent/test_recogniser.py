@@ -11,7 +11,6 @@ import pytest
 from agent import models
 from agent.recogniser import HearsSpeechOnly, SphinxRecogniser
 from rtc.opus import FRAME_SAMPLES, Pcm, encode, read_audio
-from rtc.speech import ActivityConfig
 from tests.agent.phone import calling
 from tests.agent.server import running_agent
 from tests.conftest import PATIENCE
@@ -72,7 +71,7 @@ async def test_words_are_recognised_also_after_one_was_dropped_and_the_process_d
 
 def test_without_its_package_only_speech_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SphinxRecogniser, "is_installed", staticmethod(lambda: False))
-    stages = models.build(models.choose({}), "en-us", ActivityConfig())
+    stages = models.build(models.choose({}), "en-us", 400)
     assert isinstance(stages.recogniser, HearsSpeechOnly)
     assert not stages.recogniser.hears_words
 

@@ -10,7 +10,6 @@ from agent.sessions import Session
 from agent.socket_call import UNACKNOWLEDGED_MAX, BadChunkError, ChunkDecoder, Format, SocketCall
 from rtc.frame_clock import FrameClock
 from rtc.opus import FRAME_SAMPLES
-from rtc.speech import ActivityConfig
 
 FORMATS = [Format("pcm16", rate) for rate in (8000, 16000, 24000, 48000)] + [Format("pcmu", 8000), Format("pcma", 8000)]
 
@@ -37,7 +36,7 @@ class Rig:
     def __init__(self, form: Format) -> None:
         self.sent: list[protocol.AgentAudio] = []
         session = Session("sess_1", History(), 0.0)
-        stages = models.build(Choice(recogniser="none"), "en-us", ActivityConfig())
+        stages = models.build(Choice(recogniser="none"), "en-us", 400)
         self.states: list[str] = []
         self.clock = FrameClock()
         self.call = SocketCall(
