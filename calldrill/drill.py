@@ -28,6 +28,8 @@ from netem.site import Family, FirewallKind, NatKind
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+SettingName = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,60}$")]
+NOT_FOR_DRILLS = ("host", "port", "redis_url")
 BUILT_IN = resources.files("calldrill") / "drills"
 
 
@@ -73,6 +75,9 @@ class AgentPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         str,
         msgspec.Meta(description="[faults](agent-faults.md) of the embedded agent, to see if they are noticed"),
     ] = ""
+    settings: Annotated[
+        dict[SettingName, str | int], msgspec.Meta(description="[settings](agent-settings.md) of the embedded agent")
+    ] = {}
     metrics: Annotated[
         str, msgspec.Meta(description="address of its Prometheus page, where its memory then stands")
     ] = ""
@@ -253,8 +258,12 @@ def _family_trouble(lab: LabPart) -> str | None:
 
 
 def _agent_trouble(agent: AgentPart) -> str | None:
-    if agent.faults and agent.command:
-        return "agent.faults: are the embedded agent's; another one is given its own by agent.command"
+    for key in ("faults", "settings"):
+        if getattr(agent, key) and agent.command:
+            return f"agent.{key}: are the embedded agent's; another one is given its own by agent.command"
+    for name in agent.settings:
+        if name in NOT_FOR_DRILLS or name.endswith(("key", "secret", "key_file")):
+            return f"agent.settings.{name}: is the lab's own, or a secret, and stands in no drill"
     return _metrics_trouble(agent.metrics)
 
 

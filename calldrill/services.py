@@ -65,6 +65,7 @@ def agent_service(
         "CALLDRILL_AGENT_PORT": str(port),
         "CALLDRILL_AGENT_API_KEY": keys.api_key,
         "CALLDRILL_AGENT_RECOGNISER": "none",  # the cores are for the calls; a drill's turns are counted, not read
+        **{f"CALLDRILL_AGENT_{name.upper()}": str(value) for name, value in part.settings.items()},
     }
     embedded = [sys.executable, "-m", "agent", *(["--faults", part.faults] if part.faults else [])]
     return Service("the agent", namespace, part.command or embedded, env, log)

@@ -73,8 +73,9 @@ def _value(one: msgspec.inspect.Field) -> str:
 def _default(one: msgspec.inspect.Field) -> str:
     if one.required:
         return "required"
-    value = msgspec.to_builtins(one.default)
-    if value in (None, "", (), []):
+    made = one.default_factory() if one.default is msgspec.NODEFAULT else one.default
+    value = msgspec.to_builtins(made)
+    if value in (None, "", (), [], {}):
         return "–"
     return "one" if isinstance(value, (dict, list, tuple)) else f"`{json.dumps(value)}`"
 

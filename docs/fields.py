@@ -26,8 +26,12 @@ def type_words(kind: msgspec.inspect.Type) -> str:
             return " or ".join(type_words(one) for one in types)
         case msgspec.inspect.StructType(cls=record):
             return f"{{{', '.join(one.encode_name for one in msgspec.structs.fields(record))}}}"
-        case msgspec.inspect.ListType(item_type=item) | msgspec.inspect.VarTupleType(item_type=item):
-            return f"list of {type_words(item)}"
+        case (
+            msgspec.inspect.ListType(item_type=item)
+            | msgspec.inspect.VarTupleType(item_type=item)
+            | msgspec.inspect.DictType(value_type=item)
+        ):
+            return f"{'table' if isinstance(kind, msgspec.inspect.DictType) else 'list'} of {type_words(item)}"
     bounds = {words: getattr(kind, name, None) for name, words in BOUNDS.items()}
     told = [words.format(bound) for words, bound in bounds.items() if bound is not None]
     return WORDS[type(kind).__name__.removesuffix("Type")] + (f" ({', '.join(told)})" if told else "")

@@ -65,6 +65,10 @@ WRONG = [
     (GOOD + '[callers]\nprotocol = "sip"\n', "callers.protocol: "),
     (GOOD + '[callers]\npath = "api"\n', "callers.path: 'api' has to begin with /"),
     (GOOD + '[agent]\ncommand = ["x"]\nfaults = "slow"\n', "agent.faults: are the embedded agent's"),
+    (GOOD + '[agent]\ncommand = ["x"]\nsettings = {pause_ms = 200}\n', "agent.settings: are the embedded agent's"),
+    (GOOD + '[agent]\nsettings = {api_key = "x"}\n', "agent.settings.api_key: is the lab's own, or a secret"),
+    (GOOD + "[agent]\nsettings = {port = 1}\n", "agent.settings.port: is the lab's own, or a secret"),
+    (GOOD + '[agent]\nsettings = {"LD PRELOAD" = 1}\n', "agent.settings"),
     (GOOD + "[callers]\nworkers = 0\n", "callers.workers: "),
     (
         GOOD + '[callers]\narrivals = {shape = "wave", per_s = 1}\n',
