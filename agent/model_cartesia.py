@@ -8,7 +8,7 @@ import numpy as np
 
 from agent import services
 from agent.encoding import Resampler
-from agent.stages import Speaker, StageError
+from agent.stages import Speaker
 from rtc.opus import SAMPLE_RATE, Pcm
 
 SERVICE_HZ: Literal[24000] = 24_000
@@ -23,15 +23,9 @@ class CartesiaVoice:
             api_key=access.key, base_url=access.base_url or None, max_retries=0, timeout=services.FIRST_WORD_LIMIT_S
         )
 
-    async def speak(self, text: str, speaker: Speaker) -> AsyncGenerator[Pcm]:
+    def speak(self, text: str, speaker: Speaker) -> AsyncGenerator[Pcm]:
         """The sound, as it is streamed."""
-        try:
-            async for pcm in self._stream(text, speaker):
-                yield pcm
-        except StageError:
-            raise
-        except Exception as error:
-            raise services.failed("Cartesia", error) from None
+        return services.in_our_words(self._stream(text, speaker), lambda error: services.failed("Cartesia", error))
 
     async def _stream(self, text: str, speaker: Speaker) -> AsyncGenerator[Pcm]:
         stream = await self._client.tts.generate_sse(

@@ -24,16 +24,10 @@ class OpenAiBrain:
             api_key=access.key, base_url=access.base_url or None, max_retries=0, timeout=services.FIRST_WORD_LIMIT_S
         )
 
-    async def reply(self, session: Session, heard: str | None) -> AsyncGenerator[str | Usage]:
+    def reply(self, session: Session, heard: str | None) -> AsyncGenerator[str | Usage]:
         """The answer, as it is streamed."""
         session.turns += 1
-        try:
-            async for piece in self._stream(session):
-                yield piece
-        except StageError:
-            raise
-        except Exception as error:
-            raise services.failed("OpenAI", error) from None
+        return services.in_our_words(self._stream(session), lambda error: services.failed("OpenAI", error))
 
     async def _stream(self, session: Session) -> AsyncGenerator[str | Usage]:
         turns: ResponseInputParam = [

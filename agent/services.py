@@ -4,13 +4,14 @@ A service is asked once: a voice call cannot wait for a second try, and the call
 says of a refused key is not passed on, for some quote the key.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from agent.sessions import Session
 from agent.stages import StageError
 
+Piece = TypeVar("Piece")
 FIRST_WORD_LIMIT_S = 20.0
 SAID_MAX_CHARS = 200
 FAILURES: dict[str, tuple[str, str]] = {
@@ -61,6 +62,19 @@ def dialogue(session: Session) -> list[tuple[str, str]]:
         else:
             turns.append((role, text))
     return turns or [("user", "(The caller is on the line. Greet them.)")]
+
+
+async def in_our_words(pieces: AsyncGenerator[Piece], told: Callable[[Exception], StageError]) -> AsyncGenerator[Piece]:
+    """The pieces of a service's stream; what its client raises becomes a `StageError`. Closing it ends the stream."""
+    try:
+        async for piece in pieces:
+            yield piece
+    except StageError:
+        raise
+    except Exception as error:
+        raise told(error) from None
+    finally:
+        await pieces.aclose()
 
 
 def _failure(code: str, message: str) -> StageError:
