@@ -7,9 +7,11 @@ and ``calldrill report DIR --export csv`` writes it out). Times are seconds on t
 import base64
 import csv
 import io
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from measures.capacity import Capacity
 from measures.clock import NS_PER_S, ms
 from reports.harvest import Harvest
 from reports.observations import memory_mb, setup_ms, since_fault_ms
@@ -29,9 +31,10 @@ class Download:
     total: int
 
 
-def downloads(harvest: Harvest) -> dict[str, Download]:
+def downloads(harvest: Harvest, ramp: Capacity | None = None) -> dict[str, Download]:
     """For each figure its data, where there is any."""
     made = {
+        "capacity": _ramp(ramp),
         "sampler": _packets(harvest),
         "calls": _calls(harvest),
         "setups": _steps(harvest),
@@ -74,6 +77,19 @@ def _at(harvest: Harvest, at_ns: int | None) -> float | None:
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
+
+
+def _ramp(found: Capacity | None) -> Table:
+    """A step a row; what nobody could tell is an empty cell."""
+    if found is None:
+        return (), (), 0
+    heads = ("callers", "calls_at_once", "answers_per_s", "agent_cpu_pct", "objective_kept")
+    rows = [
+        (w.step.callers, _rounded(w.load), _rounded(w.throughput_per_s), _rounded(w.step.agent_cpu_pct), int(w.holds),
+         *(None if f is None or math.isinf(f) else f for f in w.figures))
+        for w in found.windows
+    ]  # fmt: skip
+    return (*heads, *(f"{t.subject} {t.aggregate}" for t in found.objective)), rows, len(rows)
 
 
 def _packets(harvest: Harvest) -> Table:

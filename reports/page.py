@@ -91,7 +91,7 @@ def context(run: Run, harvest: Harvest) -> dict[str, Any]:
         "tiles": tiles(harvest),
         "pictures": {name: (drawn, Markup(drawn.svg)) for name, drawn in pictures(run, harvest).items()},  # noqa: S704
         "ramp": ramp_view(run.capacity),
-        "files": downloads(harvest),
+        "files": downloads(harvest, run.capacity),
         "script": Markup(SCRIPT),  # noqa: S704  our own file
         "script_hash": SCRIPT_HASH,
         "proofs": [proof_view(proof) for proof in run.proofs],

@@ -90,7 +90,11 @@ def _law(law: Law) -> str:
 def _cost(found: Range) -> str:
     """A coefficient of the law with its interval; what is as good as nothing is called so."""
     if found.value < NEGLIGIBLE:
-        return say("none to be seen") if not found.high else say("at most {value}", value=_plain(found.high))
+        return (
+            say("none to be seen")
+            if not found.high or found.high < NEGLIGIBLE
+            else say("at most {value}", value=_plain(found.high))
+        )
     if found.low is None or found.high is None:
         return _plain(found.value)
     return f"{_plain(found.value)} (95 %: {_plain(found.low)} – {_plain(found.high)})"

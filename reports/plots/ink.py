@@ -2,7 +2,8 @@
 
 Every colour is one of `INKS`: drawn in its light value, and rewritten in the SVG to ``var(--name, value)``, so the
 page decides between light and dark and a drawing taken out of the page still has its colours. The hues are Okabe
-and Ito's, which stay apart for colour-blind readers; nothing is told by hue alone.
+and Ito's (their vermilion darker, for it writes words), which stay apart for colour-blind readers; nothing is told
+by hue alone.
 
 Points are drawn as one path of round dots: a chart of thousands of samples stays small and themed.
 """
@@ -35,7 +36,7 @@ AGENT = "#009e73"
 QUIET = "#b9c0ca"
 CONNECTING = "#56b4e9"
 RECONNECTING = "#e69f00"
-FAULT = "#d55e00"
+FAULT = "#c05400"
 NETWORK = "#8a4f9e"
 
 INKS = {

@@ -47,7 +47,8 @@ def caption(harvest: Harvest) -> str:
     """How to read it."""
     total = sum(int(train.sent.sum()) for train in harvest.trains)
     text = say(CAPTION) if total <= MOST_DOTS else say(CAPTION_COLUMNS, total=number(total))
-    return f"{text} {say(CAPTION_TRUTH)}" if _asked(harvest) else text
+    truths = [CAPTION_TRUTH] * bool(_asked(harvest)) + [CAPTION_EXPECTED] * bool(_expected_median(harvest))
+    return " ".join([text, *map(say, truths)])
 
 
 CAPTION = (
@@ -63,6 +64,10 @@ CAPTION_TRUTH = (
     "Dashed: what the lab was asked for, delay and jitter of both directions, without queueing and without what the "
     "machine itself adds."
 )
+
+CAPTION_EXPECTED = "Band: where the median lies with queueing and machine, as the lab's proof predicted it."
+# The proof's row about the round trip (`netem.proof`): it alone knows what netem makes of delay, jitter and rate.
+EXPECTED_MEDIAN = "round trip, median (ms)"
 
 
 def figure(harvest: Harvest) -> Figure | None:
@@ -87,6 +92,15 @@ def _asked(harvest: Harvest) -> tuple[float, float] | None:
     return (mean, deviation) if mean else None
 
 
+def _expected_median(harvest: Harvest) -> tuple[float, float] | None:
+    """Between which bounds in ms the proof expected the median round trip; None where there is no such row."""
+    rows = [check for proof in harvest.proofs[:1] if proof.passed for check in proof.checks]
+    return next(
+        ((row.low, row.high) for row in rows
+         if row.name == EXPECTED_MEDIAN and row.low is not None and row.high is not None), None,
+    )  # fmt: skip
+
+
 def _over_time(ax: Axes, harvest: Harvest) -> None:
     quiet_axes(ax)
     sent = sum(int(train.sent.sum()) for train in harvest.trains)
@@ -109,6 +123,9 @@ def _over_time(ax: Axes, harvest: Harvest) -> None:
     asked = _asked(harvest)
     if asked:
         ax.axhline(asked[0], color=NETWORK, linewidth=1.1, linestyle=(0, (3, 2)), zorder=2.5)
+    expected = _expected_median(harvest)
+    if expected:
+        ax.axhspan(*expected, facecolor=NETWORK, alpha=0.09, linewidth=0, zorder=0.7)
     draw_network(ax, harvest, labels=True)
     ax.set(xlabel=xlabel(harvest), ylabel=say("round trip (ms)"))
     told = "| " + say("{n} of {total} lost", n=len(lost), total=sent)

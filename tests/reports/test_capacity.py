@@ -1,16 +1,20 @@
 """The capacity of a node whose truth is known: calls whose answers get slower as more of them are there."""
 
+import base64
+import csv
+import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from measures.call import Call, RtpStats, Turn
-from measures.capacity import Step
+from measures.capacity import Law, Range, Step
 from measures.clock import NS_PER_MS, NS_PER_S
 from measures.record import Record
 from measures.threshold import Threshold, parse_threshold
 from reports.capacity import capacity, capacity_outcome, capacity_sentence
+from reports.downloads import downloads
 from reports.harvest import harvest_of
 from reports.ramp import ramp_view
 
@@ -122,6 +126,24 @@ def test_the_law_is_fitted_through_the_work_done():
     assert found.law is not None
     assert found.law.per_call.value == pytest.approx(0.4, rel=0.06), "four answers in ten seconds"
     assert found.law.contention.value < 0.01
+
+
+def test_the_data_behind_the_figure_is_there_to_take():
+    file = downloads(harvest_of(()), found_in(ramp([10, 20, 40, 80], lambda n: 400 + 6 * n)))["capacity"]
+    rows = list(csv.DictReader(io.StringIO(base64.b64decode(file.href.partition(",")[2]).decode())))
+    assert [row["objective_kept"] for row in rows] == ["1", "1", "1", "0"]
+    assert float(rows[0]["turn_latency p(95)"]) == pytest.approx(526, abs=20)
+
+
+def test_a_law_says_no_more_than_was_measured():
+    """A peak far beyond the steps is not told, and a coefficient of nothing is called nothing."""
+    law = Law(Range(0.3, 0.29, 0.31), Range(1e-9, 0.0, 1e-8), Range(1e-5, 1e-6, 2e-5), 316.0, 40.0)
+    view = ramp_view(replace(found_in(ramp([10, 20], lambda n: 400)), law=law))
+    (told,) = [value for name, value in view.facts if name == "scalability law"]
+    assert told.startswith("contention none to be seen; coherency 1e-05 (95 %: 1e-06 – 2e-05); "), told
+    assert "more than twice beyond what was measured" in told
+    near = ramp_view(replace(found_in(ramp([10, 20], lambda n: 400)), law=replace(law, peak=70.0)))
+    assert "more than 70 calls at once bring less" in dict(near.facts)["scalability law"]
 
 
 def test_the_page_s_rows():
