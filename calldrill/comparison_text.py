@@ -8,7 +8,7 @@ MARKS = {"worse": "WORSE ", "better": "better", "same": "same  ", "no evidence":
 
 def comparison_lines(found: Comparison) -> list[str]:
     """The outcome, why it is doubtful, and a line for each figure, worst news first."""
-    heading = f"{found.outcome.upper()}: {found.b.run_id} against {found.a.run_id}"
+    heading = f"{found.outcome.upper()}: {found.b.run_id} against {found.a.run_id}: {found.counted}"
     doubts = [f"  doubtful: {doubt}" for doubt in found.doubts]
     forced = [f"  not comparable, forced: {obstacle}" for obstacle in found.obstacles]
     return [heading, *doubts, *forced, *map(_line, found.rows)]

@@ -1,6 +1,7 @@
 """Two run folders into one comparison, and its forms: a document for machines, Markdown for a CI job's summary."""
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -48,6 +49,13 @@ class Comparison:
         if "worse" in changes:
             return "worse"
         return "better" if "better" in changes else "no change"
+
+    @property
+    def counted(self) -> str:
+        """How many figures came out how: with few calls most of them cannot be told, and that is no reassurance."""
+        number = Counter[str](row.change for row in self.rows)
+        words = {"worse": "worse", "better": "better", "same": "the same", "no evidence": "cannot be told"}
+        return ", ".join(f"{number[change]} {said}" for change, said in words.items() if number[change])
 
 
 def compare_folders(a: Path, b: Path) -> Comparison:
@@ -128,7 +136,12 @@ def _signed(value: float, row: Compared) -> str:
 
 def markdown_of(found: Comparison) -> str:
     """The comparison as Markdown: what changed, and beneath it the rest."""
-    lines = [f"## Compared with {found.a.run_id}: {found.outcome}", ""]
+    lines = [
+        f"## Compared with {found.a.run_id}: {found.outcome}",
+        "",
+        f"Of {len(found.rows)} figures {found.counted}.",
+        "",
+    ]
     lines += [f"- not comparable, forced: {obstacle}" for obstacle in found.obstacles]
     lines += [f"- doubtful: {doubt}" for doubt in found.doubts]
     lines += ["", "| | figure | before | after | difference | interval |", "| --- | --- | --- | --- | --- | --- |"]

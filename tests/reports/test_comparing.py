@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 import subprocess
 import sys
@@ -149,8 +150,12 @@ def test_its_forms_say_the_same(runs: dict[str, Path]) -> None:
     found = compare_folders(runs["a"], runs["slow"])
     assert json.loads(document(found))["outcome"] == "worse"
     text = markdown_of(found)
-    assert text.startswith("## Compared with a: worse")
-    assert "| worse | turn_latency med | 625 ms | 810 ms | +198 ms | +154 ms to +241 ms |" in text
+    assert text.startswith("## Compared with a: worse\n\nOf ")
+    told = sum(map(int, re.findall(r"\d+", text.splitlines()[2])[1:]))
+    assert f"Of {told} figures 1 worse, " in text
+    assert re.search(
+        r"\| worse \| turn_latency med \| 625 ms \| 810 ms \| \+198 ms \| \+1\d\d ms to \+2\d\d ms \|", text
+    ), "wider, the more figures are compared"
 
 
 def command(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -163,7 +168,8 @@ def command(*arguments: object) -> subprocess.CompletedProcess[str]:
 def test_the_command(runs: dict[str, Path], tmp_path: Path) -> None:
     done = command(runs["a"], runs["slow"])
     assert (done.returncode, done.stderr) == (99, "")
-    assert done.stdout.startswith("WORSE: slow against a\n  WORSE  turn_latency med: ")
+    assert done.stdout.startswith("WORSE: slow against a: 1 worse, ")
+    assert done.stdout.splitlines()[1].startswith("  WORSE  turn_latency med: ")
     document_of = json.loads(command(runs["a"], runs["again"], "--json").stdout)
     assert document_of["outcome"] == "no change"
     other = tmp_path / "other"
