@@ -18,7 +18,7 @@ from probes.carrier import Carrier
 from probes.errors import BadInput, ProbeError
 from probes.sample_target import Access, Target, open_carriers
 from probes.sampler import Sampler
-from probes.train import SamplePlan, Sampling, Train
+from probes.train import SamplePlan, Sampling, Train, failure_words
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -59,11 +59,9 @@ def why(error: Exception) -> str:
     """A failure to reach a target, in words."""
     if isinstance(error, socket.gaierror):
         return "the name does not resolve; check its spelling and your DNS"
-    if isinstance(error, ConnectionRefusedError):
-        return "refused: nothing listens there"
     if isinstance(error, TimeoutError):
         return str(error) or "no answer in time"
-    return getattr(error, "strerror", None) or str(error)
+    return failure_words(error) if isinstance(error, OSError) else str(error)
 
 
 Opened = dict[str, list[Carrier]]

@@ -143,8 +143,15 @@ def report(
         interrupted=train.interrupted,
         clock_error_ns=_clock_error(replies, carrier.one_clock, own_error_ns),
         marks=None if plan.dscp is None else _marks(plan.dscp, replies),
-        failure="" if train.failure is None else train.failure.strerror or str(train.failure),
+        failure="" if train.failure is None else failure_words(train.failure),
     )
+
+
+def failure_words(error: OSError) -> str:
+    """Why nothing could be sent, for people."""
+    if isinstance(error, ConnectionRefusedError):
+        return "refused: nothing listens there"
+    return error.strerror or str(error)
 
 
 def _clock_error(replies: Sequence[Reply], one_clock: bool, own_error_ns: int | None) -> int | None:
