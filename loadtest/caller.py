@@ -81,6 +81,7 @@ class Caller:
             ending = ("interrupted", "nobody", "the run was stopped before the call was due")
         await self._clean_up()
         call = self._record(started_ns, *ending)
+        self._part()
         self._emit(call)
         return call
 
@@ -216,6 +217,11 @@ class Caller:
         for closing in (self._rescue.stop, self._line.close, self._note_end, self._telemetry.close, self._close_post):
             with contextlib.suppress(Exception):
                 await closing()
+
+    def _part(self) -> None:
+        """The parts lead back to this caller: parted, all of them are freed at once, not when the collector comes."""
+        for part in (self._line, self._rescue, self._script, self._stopwatch):
+            part.mute()
 
     async def _note_end(self) -> None:
         self._ended_ns = time.monotonic_ns()  # what is posted after the call is no part of it

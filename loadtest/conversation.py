@@ -147,6 +147,10 @@ class Ear:
             return
         self._transcripts.append(Transcript(time.monotonic_ns(), response_id, delta))
 
+    def mute(self) -> None:
+        """Tell nobody any more."""
+        self._wake, self._on_error = (lambda: None), (lambda error: None)
+
     def transcript_since(self, since_ns: int) -> str:
         """The newest transcript that began after ``since_ns``, as far as it has come."""
         return next((one.text for one in reversed(self._transcripts) if one.at_ns >= since_ns), "")

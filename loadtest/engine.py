@@ -122,6 +122,7 @@ def spare_collector() -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.collect()  # its pace is set by how much the last full collection left: now almost nothing
 
 
 async def _pulse() -> None:

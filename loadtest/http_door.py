@@ -131,7 +131,8 @@ class HttpDoor:
                 if len(body) > MAX_BODY_BYTES:
                     said = f"an answer of more than {MAX_BODY_BYTES} bytes"
                     raise TargetError("fatal", response.status_code, "oversized", said)
-            return Reply(response.status_code, url, response.headers, body.decode("utf-8", "replace"))
+        response.stream = httpx.ByteStream(b"")  # it leads back to the response, which would wait for the collector
+        return Reply(response.status_code, url, response.headers, body.decode("utf-8", "replace"))
 
 
 @functools.cache

@@ -216,6 +216,10 @@ class Line:
             finally:
                 await self._target.close()
 
+    def mute(self) -> None:
+        """Tell nobody any more."""
+        self._handlers.mute()
+
     async def _close_peer(self) -> None:
         """Only its figures are kept: its keys and buffers are not to wait for the end of this call's record."""
         if self.peer is not None:

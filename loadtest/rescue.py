@@ -150,3 +150,11 @@ class Rescue:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
+
+    def mute(self) -> None:
+        """Tell nobody any more, and try nothing."""
+        self._attempt, self._on_media, self._on_failure = _nothing, (lambda: None), (lambda reason: None)
+
+
+async def _nothing() -> Tried:
+    return Tried("ice-restart", "the call has ended", fatal=True)

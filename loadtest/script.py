@@ -47,6 +47,9 @@ class Agent:
     interrupt: Callable[[], bool]
 
 
+NOBODY = Agent(lambda text: False, lambda: 0, lambda latency_ns: None, lambda: False)
+
+
 class Script:
     """Takes the plan's turns. ``turns`` are those taken so far."""
 
@@ -81,6 +84,11 @@ class Script:
         """Nothing more can be said, for this reason."""
         self._ended = self._ended or reason
         self._wake.set()
+
+    def mute(self) -> None:
+        """Tell nobody any more."""
+        self._agent = NOBODY
+        self.ear.mute()
 
     def disturb(self) -> None:
         """Something has changed that a wait may have to do with."""

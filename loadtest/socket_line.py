@@ -218,7 +218,7 @@ class SocketLine:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._drop()
-        self._listener = NOBODY
+        self._listener, self._token, self._keeper = NOBODY, _no_token, None  # nothing leads back to the caller any more
 
     async def _drop(self) -> None:
         """Give the present client up, with its HTTP session, whatever state they are in."""
@@ -228,6 +228,13 @@ class SocketLine:
             if closing is not None:
                 with contextlib.suppress(Exception):
                     await asyncio.wait_for(closing, 2 * CLOSE_LIMIT_S)
+        if client is not None:
+            client.handlers.clear()
+            client.eio.handlers.clear()
+
+
+async def _no_token() -> str:
+    raise TargetError("fatal", 0, "closed", "the connection is closed")
 
 
 async def _refuse_redirection(*_: object) -> None:

@@ -1,20 +1,23 @@
 """Whole calls against the agent process on loopback: how they end, and what they leave."""
 
 import asyncio
+import gc
 import threading
 import time
+import weakref
 
 import psutil
 import pytest
 from aiortc import RTCCertificate
 
 from loadtest.caller import Caller, Credentials
-from loadtest.plan import CallPlan, TurnPlan
+from loadtest.plan import CallPlan, Protocol, TurnPlan
 from loadtest.steps import FLOW, STEPS
 from measures.call import Call
 from measures.record import Record
 from rtc.frame_clock import FrameClock
 from tests.agent.server import API_KEY, free_port, running_agent
+from tests.loadtest.placing import make_caller
 from tests.waiting import until
 
 
@@ -107,4 +110,23 @@ async def test_calls_leave_nothing_behind(agent) -> None:
     for _ in range(5):
         await place(agent.url, clock, turns=())
     assert held() == before
+    clock.stop()
+
+
+@pytest.mark.parametrize("protocol", ["openai", "socketio"])
+async def test_an_ended_call_is_freed_at_once_and_not_by_the_collector(agent, protocol: Protocol) -> None:
+    clock, remains = FrameClock(), []
+
+    async def hold_a_call() -> None:
+        caller = make_caller(agent.url, clock, lambda record: None, protocol=protocol)
+        remains.extend(weakref.ref(one) for one in (caller, caller._line, caller._script, caller._line._target))
+        assert (await caller.run()).outcome == "completed"
+
+    gc.collect()
+    gc.disable()
+    try:
+        await asyncio.ensure_future(hold_a_call())
+        await until(lambda: not any(one() for one in remains))
+    finally:
+        gc.enable()
     clock.stop()
