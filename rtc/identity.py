@@ -8,29 +8,26 @@ good, and none is ever resumed, since every association is with somebody else.
 import weakref
 
 from aiortc import RTCCertificate
-from aiortc.rtcdtlstransport import RTCDtlsFingerprint, SRTPProtectionProfile
+from aiortc.rtcdtlstransport import SRTP_PROFILES, RTCDtlsFingerprint, SRTPProtectionProfile
 from OpenSSL import SSL
 
 SESSION_CACHE_OFF = 0  # SSL_SESS_CACHE_OFF of OpenSSL's ssl.h
 
 
 class Identity:
-    """What aiortc's DTLS transport asks of a certificate."""
+    """What aiortc's DTLS transport asks of a certificate. It does not hold the certificate, which holds it."""
 
     def __init__(self, certificate: RTCCertificate) -> None:
         self._fingerprints = tuple(certificate.getFingerprints())
-        self._make_context = certificate._create_ssl_context
-        self._context: SSL.Context | None = None
+        self._context = certificate._create_ssl_context(SRTP_PROFILES)
+        self._context.set_session_cache_mode(SESSION_CACHE_OFF)
 
     def getFingerprints(self) -> list[RTCDtlsFingerprint]:  # noqa: N802  aiortc's name
         """Of the certificate."""
         return list(self._fingerprints)
 
     def _create_ssl_context(self, srtp_profiles: list[SRTPProtectionProfile]) -> SSL.Context:
-        """The context, which serves any number of associations; the profiles are always the same."""
-        if self._context is None:
-            self._context = self._make_context(srtp_profiles)
-            self._context.set_session_cache_mode(SESSION_CACHE_OFF)
+        """The context, which serves any number of associations; the profiles are always aiortc's."""
         return self._context
 
 
