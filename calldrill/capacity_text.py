@@ -49,6 +49,7 @@ def _step(objective: tuple[Threshold, ...], window: Window) -> str:
     )
     cpu = "unknown" if window.step.agent_cpu_pct is None else f"{window.step.agent_cpu_pct:.0f} %"
     mark = "ok  " if window.holds else "FAIL"
+    told += "; answers still got slower while it was held" if window.rising else ""
     return f"  {mark} {window.load:6.1f} calls, {window.throughput_per_s:.2f} answers/s, agent CPU {cpu}: {told}"
 
 

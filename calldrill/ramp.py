@@ -21,13 +21,15 @@ from calldrill.recorder import Recorder
 from loadtest.arrivals import Arrivals, Constant, Soak
 from loadtest.plan import CallPlan, LoadPlan
 from measures.call import Call
-from measures.capacity import Step, next_load
+from measures.capacity import Step, Window, next_load
 from measures.clock import NS_PER_S
 from measures.host import SelfCheck
 from measures.record import BadLine, Record, decode_records
 from measures.threshold import Threshold
 from reports.capacity import window_of
 from reports.harvest import harvest_of
+
+LONGER = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +61,8 @@ class Ramp:
         self._recorder.note(f"a call lasts {length_s:.1f} s")
         held: list[tuple[int, bool]] = []
         while (callers := next_load(held, self._plan.first, self._plan.most)) is not None:
-            step, records = self._hold(len(held), callers, length_s)
+            step, window = self._steady(len(held), callers, length_s)
             self._recorder.add(step)
-            window = window_of(harvest_of(records), step, self._plan.objective)
             told = ", ".join(
                 f"{t.subject} {'–' if f is None else format(f, '.4g')}"
                 for t, f in zip(self._plan.objective, window.figures, strict=True)
@@ -74,6 +75,16 @@ class Ramp:
                 return
             held.append((callers, window.holds))
 
+    def _steady(self, index: int, callers: int, length_s: float) -> tuple[Step, Window]:
+        """A step that is held; once more, for longer, where answers were still getting slower and yet fast enough."""
+        step, records = self._hold(index, callers, length_s, self._plan.hold_s)
+        window = window_of(harvest_of(records), step, self._plan.objective)
+        if not (window.rising and window.holds) or step.generator_limited:
+            return step, window
+        self._recorder.note(f"answers were still getting slower: held again, {LONGER:g} times as long")
+        step, records = self._hold(index, callers, length_s, LONGER * self._plan.hold_s)
+        return step, window_of(harvest_of(records), step, self._plan.objective)
+
     def _one_call_s(self) -> float:
         """How long one call lasts with nobody else there. Raises `RunError` when it does not complete."""
         _, records = self._place(Constant(1, 0.0), lambda: None)
@@ -83,16 +94,16 @@ class Ramp:
             raise RunError(f"a single call did not complete: {reason}")
         return (calls[0].ended_ns - calls[0].due_ns) / NS_PER_S
 
-    def _hold(self, index: int, callers: int, length_s: float) -> tuple[Step, list[Record]]:
+    def _hold(self, index: int, callers: int, length_s: float, hold_s: float) -> tuple[Step, list[Record]]:
         per_s = callers / length_s
         # The rise takes one call's length; a steady load ends when the first call that nobody follows ends.
-        watch = _CpuWatch(self._agent_pid, length_s, length_s + self._plan.hold_s)
+        watch = _CpuWatch(self._agent_pid, length_s, length_s + hold_s)
         self._recorder.note(f"step {index + 1}: {callers} callers, {per_s:.2f} calls a second")
-        first_ns, records = self._place(Soak(per_s, length_s + self._plan.hold_s), watch.tick, watch.start)
+        first_ns, records = self._place(Soak(per_s, length_s + hold_s), watch.tick, watch.start)
         checks = [record for record in records if isinstance(record, SelfCheck) and record.generator_limited]
         start = first_ns + round(length_s * NS_PER_S)
         step = Step(
-            index, callers, per_s, first_ns, start, start + round(self._plan.hold_s * NS_PER_S), watch.pct(),
+            index, callers, per_s, first_ns, start, start + round(hold_s * NS_PER_S), watch.pct(),
             bool(checks), "; ".join(check.reason for check in checks),
         )  # fmt: skip
         return step, records

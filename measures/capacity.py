@@ -73,13 +73,17 @@ class Law:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """One step as it was measured. ``figures``: the objective's, in order; None where there was nothing to observe."""
+    """One step as it was measured. ``figures``: the objective's, in order; None where there was nothing to observe.
+
+    ``rising``: answers were still getting slower while the window lasted, so the load was not held for long enough.
+    """
 
     step: Step
     load: float
     throughput_per_s: float
     figures: tuple[float | None, ...]
     kept: tuple[bool, ...]
+    rising: bool = False
 
     @property
     def holds(self) -> bool:

@@ -13,8 +13,10 @@ import numpy as np
 
 from measures.call import Call, CallEvent
 from measures.capacity import Capacity, Law, Range, Step, Window, crossing, fitted_law, knee_range
-from measures.clock import NS_PER_S
-from measures.metric import metric
+from measures.clock import NS_PER_S, ms
+from measures.comparison import least_that_matters
+from measures.difference import median_difference
+from measures.metric import METRICS, metric
 from measures.run import Run, RunOutcome
 from measures.threshold import Threshold
 from measures.verdict import Observations, holds, observed_value, together
@@ -25,6 +27,7 @@ from reports.thresholds import thresholds_of
 RESAMPLES = 300
 AGENT_BUSY_PCT = 90.0
 HEADROOM = 0.3
+STEADY_CONFIDENCE = 0.99
 JUDGED_ABOUT = ("call", "turn")
 
 
@@ -39,7 +42,7 @@ def capacity(harvest: Harvest, thresholds: Sequence[Threshold], headroom: float 
     steps = [step for step in harvest.steps if not step.generator_limited]
     left_out = tuple(step for step in harvest.steps if step.generator_limited)
     pools = [_Pool.of(harvest, step, objective) for step in steps]
-    windows = sorted((pool.window(objective, range(len(pool.seen))) for pool in pools), key=lambda window: window.load)
+    windows = sorted((pool.seen_window(harvest, objective) for pool in pools), key=lambda window: window.load)
     if not windows:
         return None
     chance = np.random.default_rng(1)  # the same folder gives the same interval, always
@@ -57,8 +60,24 @@ def capacity(harvest: Harvest, thresholds: Sequence[Threshold], headroom: float 
 
 def window_of(harvest: Harvest, step: Step, objective: Sequence[Threshold]) -> Window:
     """One step as it was measured."""
-    pool = _Pool.of(harvest, step, objective)
-    return pool.window(objective, range(len(pool.seen)))
+    return _Pool.of(harvest, step, objective).seen_window(harvest, objective)
+
+
+def rising(harvest: Harvest, step: Step) -> bool:
+    """Whether answers got slower from the window's first half to its second, by more than chance and than matters.
+
+    A load that is too much shows as a queue that grows: until it has stopped growing, no figure is the load's own.
+    """
+    turns = sorted(
+        (turn.caller_speech_end_ns, turn.latency_ns) for call in harvest.calls for turn in call.turns
+        if turn.latency_ns is not None and step.from_ns <= turn.caller_speech_end_ns < step.until_ns
+    )  # fmt: skip
+    middle = (step.from_ns + step.until_ns) // 2
+    first, second = ([ms(latency) for at, latency in turns if (at < middle) == early] for early in (True, False))
+    moved = median_difference(np.array(first), np.array(second), STEADY_CONFIDENCE)
+    if moved is None or moved.low <= 0:
+        return False
+    return moved.value >= least_that_matters(METRICS["turn_latency"], float(np.median(first)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +104,10 @@ class _Pool:
                 events.setdefault(event.call_id, []).append(event)
         near = (call for call in harvest.calls if call.due_ns < step.until_ns and call.ended_ns > step.from_ns)
         return cls(step, tuple(_seen(call, tuple(events.get(call.id, ())), step, objective) for call in near))
+
+    def seen_window(self, harvest: Harvest, objective: Sequence[Threshold]) -> Window:
+        """The step as it was."""
+        return replace(self.window(objective, range(len(self.seen))), rising=rising(harvest, self.step))
 
     def resampled(self, objective: Sequence[Threshold], chance: np.random.Generator) -> Window:
         """The step, had as many calls been drawn from those that were there."""

@@ -23,6 +23,7 @@ class StepRow:
     cpu: str | None
     cells: tuple[tuple[str | None, bool], ...]
     good: bool
+    rising: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,9 @@ def _row(found: Capacity, window: Window) -> StepRow:
         for threshold, figure, kept in zip(found.objective, window.figures, window.kept, strict=True)
     )
     cpu = quantity(window.step.agent_cpu_pct, "%")
-    return StepRow(number(window.load), localised(f"{window.throughput_per_s:.2f}"), cpu, cells, window.holds)
+    return StepRow(
+        number(window.load), localised(f"{window.throughput_per_s:.2f}"), cpu, cells, window.holds, window.rising
+    )
 
 
 def _figure(threshold: Threshold, figure: float | None) -> str | None:

@@ -13,7 +13,7 @@ from measures.capacity import Law, Range, Step
 from measures.clock import NS_PER_MS, NS_PER_S
 from measures.record import Record
 from measures.threshold import Threshold, parse_threshold
-from reports.capacity import capacity, capacity_outcome, capacity_sentence
+from reports.capacity import capacity, capacity_outcome, capacity_sentence, rising
 from reports.downloads import downloads
 from reports.harvest import harvest_of
 from reports.ramp import ramp_view
@@ -144,6 +144,31 @@ def test_a_law_says_no_more_than_was_measured():
     assert "more than twice beyond what was measured" in told
     near = ramp_view(replace(found_in(ramp([10, 20], lambda n: 400)), law=replace(law, peak=70.0)))
     assert "more than 70 calls at once bring less" in dict(near.facts)["scalability law"]
+
+
+def test_a_step_in_which_answers_get_slower_is_not_steady():
+    """A queue that grows: the same load, each second 10 ms slower."""
+
+    def slower(records):
+        (step,) = (r for r in records if isinstance(r, Step))
+        for record in records:
+            if not isinstance(record, Call):
+                yield record
+                continue
+            late_ns = max(0, record.due_ns - step.from_ns) // 100
+            turns = [replace(t, agent_speech_start_ns=t.agent_speech_start_ns + late_ns) for t in record.turns]
+            yield replace(record, turns=tuple(turns))
+
+    held = ramp([10], lambda n: 400)
+    assert not found_in(held).windows[0].rising
+    found = found_in(list(slower(held)))
+    assert found.windows[0].rising
+    assert ramp_view(found).steps[0].rising
+
+
+def test_noise_is_steady():
+    harvests = [harvest_of(ramp([n], lambda _: 400)) for n in range(10, 22)]
+    assert sum(rising(harvest, harvest.steps[0]) for harvest in harvests) <= 1
 
 
 def test_the_page_s_rows():
