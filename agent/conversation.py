@@ -259,6 +259,7 @@ class Conversation:
         if self.answering and reply is not None and self._replying is not None:
             reply.finish("cancelled", {"type": "cancelled", "reason": reason})
             self._replying.cancel()
+            self._replying = None  # the caller's next event may ask for another answer before the task has ended
         for speech in cut:
             self._truncate(speech, speech.sent_ms)
 

@@ -137,8 +137,8 @@ byId("language").onchange = speakLanguage;
 byId("end").onclick = () => call && call.end();
 byId("barge").onclick = () => {
   bargedAt = avatar.state === "speaking" ? performance.now() : null;
-  call.send({ type: "output_audio_buffer.clear" });
   if (answering) call.send({ type: "response.cancel" });
+  call.send({ type: "output_audio_buffer.clear" });
 };
 byId("mute").onclick = () => {
   const [track] = call.microphone.getAudioTracks();

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
 import numpy as np
@@ -17,10 +17,11 @@ from agent.espeak import Espeak
 from agent.history import History
 from agent.recogniser import HearsSpeechOnly
 from agent.sessions import Session
+from agent.stages import Speaker
 from agent.voice import Voice
 from loadtest.conversation import clip
 from rtc.codec import OPUS
-from rtc.opus import Decoder
+from rtc.opus import FRAME_SAMPLES, Decoder, Pcm
 from tests.waiting import until
 
 VOICE = Voice(Espeak())
@@ -29,10 +30,10 @@ VOICE = Voice(Espeak())
 class Desk:
     """A conversation and what it told."""
 
-    def __init__(self) -> None:
+    def __init__(self, voice: Voice = VOICE) -> None:
         self.told: list[dict] = []
         self.session = Session("sess_1", History(), time.monotonic())
-        stages = Stages(HearsSpeechOnly(), ScriptedBrain(), VOICE)
+        stages = Stages(HearsSpeechOnly(), ScriptedBrain(), voice)
         self.conversation = Conversation(self.session, stages, lambda: OPUS, self.told.append)
 
     def take(self, type: str, **fields: object) -> list[dict]:
@@ -54,9 +55,23 @@ class Desk:
         return next(event for event in reversed(self.told) if event["type"] == "response.done")["response"]
 
 
+class Waits:
+    """A synthesiser that does not speak before it is told to."""
+
+    def __init__(self) -> None:
+        self.go = asyncio.Event()
+
+    async def speak(self, text: str, speaker: Speaker) -> AsyncGenerator[Pcm]:
+        await self.go.wait()
+        yield np.full(FRAME_SAMPLES, 1000, np.int16)
+
+    async def close(self) -> None:
+        pass
+
+
 @asynccontextmanager
-async def desk() -> AsyncIterator[Desk]:
-    made = Desk()
+async def desk(voice: Voice = VOICE) -> AsyncIterator[Desk]:
+    made = Desk(voice)
     try:
         yield made
     finally:
@@ -104,6 +119,26 @@ async def test_a_cleared_answer_is_cut_in_the_history_and_can_be_cut_further() -
         it.take("conversation.item.truncate", item_id=item_id, content_index=0, audio_end_ms=600)
         assert heard.startswith(it.session.history.find(item_id).text)
         assert len(it.session.history.find(item_id).text) < len(heard)
+
+
+@pytest.mark.parametrize("stop", ["response.cancel", "output_audio_buffer.clear"])
+async def test_a_new_answer_may_be_asked_for_in_the_same_breath_that_stops_the_old_one(stop: str) -> None:
+    waits = Waits()
+    async with desk(Voice(waits)) as it:
+        it.write("Tell me a story")
+        it.take("response.create")
+        await until(lambda: "response.created" in it.kinds())
+        assert it.conversation.answering
+        stopped = [event["type"] for event in it.take(stop)]
+        assert "response.done" in stopped
+        assert "error" not in stopped
+        it.write("Who are you?")
+        assert it.take("response.create") == [], "not refused, though the old answer's task has not run since"
+        waits.go.set()
+        await until(lambda: it.kinds().count("response.done") == 2)
+        last = next(event for event in reversed(it.told) if event["type"] == "response.done")["response"]
+        assert last["status"] == "completed"
+        assert "drill agent" in last["output"][0]["content"][0]["transcript"]
 
 
 async def test_more_sound_by_events_than_time_passes_is_refused() -> None:
