@@ -31,19 +31,26 @@ def read_stream(path: Path, trains: TrainBuilder) -> Iterator[Record | BadLine]:
 
     Raises `OSError` for a file that cannot be read.
     """
-    for number, lines in _blocks(path):
-        packets = [line for line in lines if line.startswith(_PACKET)]
-        if _taken(packets, trains):
+    for number, block in _blocks(path):
+        if _packets_alone(block) and _taken(block, trains):
+            continue
+        lines = block.split(b"\n")
+        if _taken(b"\n".join(line for line in lines if line.startswith(_PACKET)), trains):
             rest = ((n, line) for n, line in enumerate(lines, number) if not line.startswith(_PACKET))
             yield from _decoded(rest, trains)
         else:
             yield from _decoded(enumerate(lines, number), trains)
 
 
-def _taken(packets: list[bytes], trains: TrainBuilder) -> bool:
-    """Whether all of them could be read, and are in ``trains``."""
+def _packets_alone(block: bytes) -> bool:
+    """Whether every line begins as a packet's does: such a block is not even cut into lines."""
+    return block.startswith(_PACKET) and block.count(b"\n" + _PACKET) == block.count(b"\n")
+
+
+def _taken(packets: bytes, trains: TrainBuilder) -> bool:
+    """Whether all of these lines could be read, and are in ``trains``."""
     try:
-        trains.add([line.body for line in _decoder.decode_lines(b"\n".join(packets))])
+        trains.add([line.body for line in _decoder.decode_lines(packets)])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError):
         return False
     return True
@@ -64,22 +71,21 @@ def _decoded(lines: Iterable[tuple[int, bytes]], trains: TrainBuilder) -> Iterat
             yield BadLine(number, str(error))
 
 
-def _blocks(path: Path) -> Iterator[tuple[int, list[bytes]]]:
-    """The number of a block's first line, and its lines; the last may have no end."""
+def _blocks(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Whole lines, without the last one's end, and the number of the first; the file's last line may have no end."""
     number, rest = 1, b""
     try:
         file = path.open("rb")
     except FileNotFoundError:
         return
     with file:
-        while block := file.read(BLOCK_BYTES):
-            *lines, tail = block.split(b"\n")
-            if lines:
-                lines[0] = rest + lines[0]
-                rest = tail
-                yield number, lines
-                number += len(lines)
-            else:
-                rest = (rest + tail)[:LINE_MOST_BYTES]
+        while read := file.read(BLOCK_BYTES):
+            end = read.rfind(b"\n")
+            if end < 0:
+                rest = (rest + read)[:LINE_MOST_BYTES]
+                continue
+            block, rest = rest + read[:end], read[end + 1 :]
+            yield number, block
+            number += block.count(b"\n") + 1
     if rest:
-        yield number, [rest]
+        yield number, rest

@@ -48,7 +48,8 @@ _FIELDS = (
     "seq", "due_ns", "sent_ns", "received_ns", "server_received_ns", "server_sent_ns", "size_bytes", "duplicates",
     "lost", "stream",
 )  # fmt: skip
-_take = attrgetter(*_FIELDS)
+# A column at a time: turning thousands of rows over at once takes four times as long.
+_COLUMNS = tuple(map(attrgetter, _FIELDS))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,7 +132,7 @@ class TrainBuilder:
         """A block of packets. Raises `OverflowError` for a number too large for any clock or counter."""
         if not packets:
             return
-        *columns, names = zip(*map(_take, packets), strict=True)
+        *columns, names = (list(map(column, packets)) for column in _COLUMNS)
         streams = set(names)
         if len(streams) == 1:
             self._parts.setdefault(names[0], []).append(_part(names[0], columns))
@@ -145,7 +146,7 @@ class TrainBuilder:
         return tuple(sorted(made, key=lambda train: (int(train.due_ns.min()), train.stream)))
 
 
-def _part(stream: str, columns: Sequence[tuple[Any, ...]]) -> Train:
+def _part(stream: str, columns: Sequence[list[Any]]) -> Train:
     seq, due, sent, received, far_received, far_sent, sizes, duplicates, lost = columns
     sent_ns, received_ns, far_in, far_out = map(_times, (sent, received, far_received, far_sent))
     held = np.where((far_in != NONE_NS) & (far_out != NONE_NS), far_out - far_in, 0)
@@ -163,10 +164,10 @@ def _part(stream: str, columns: Sequence[tuple[Any, ...]]) -> Train:
     )
 
 
-def _times(column: tuple[int | None, ...]) -> Ints:
+def _times(column: list[int | None]) -> Ints:
     """A column of times; most have no gaps, and are read as they are."""
     if None in column:
-        column = tuple(NONE_NS if at is None else at for at in column)
+        column = [NONE_NS if at is None else at for at in column]
     return np.array(column, dtype=np.int64)
 
 
