@@ -73,9 +73,7 @@ class Conductor:
     def _start_services(self, stack: contextlib.ExitStack, lab: Lab, certificates: Certificates) -> Service:
         logs, at = self._folder / "logs", lab.addresses
         part, ports = self._drill.agent, Ports.of(lab.topology)
-        agent = stack.enter_context(
-            services.agent_service(lab.server, at, self._secrets, part, logs / "agent.log", ports.agent)
-        )
+        agent = stack.enter_context(services.lab_agent(lab, self._secrets, part, logs / "agent.log"))
         coturn = stack.enter_context(services.coturn_service(
             lab.server, at, self._secrets, certificates, self._runtime, logs / "coturn.log", ports.tls
         ))  # fmt: skip

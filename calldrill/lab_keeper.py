@@ -95,7 +95,7 @@ def _start_services(stack: contextlib.ExitStack, lab: Lab, runtime: Path) -> lis
     at, ports = lab.addresses, Ports.of(lab.topology)
     secrets = Secrets(os.environ[API_KEY], os.environ[TURN_USER], os.environ[TURN_PASSWORD])
     certificates = make_certificates(runtime, (at.turn, at.turn_alternate), services.TURN_NAME)
-    agent = services.agent_service(lab.server, at, secrets, AgentPart(), runtime / "agent.log", ports.agent)
+    agent = services.lab_agent(lab, secrets, AgentPart(), runtime / "agent.log")
     coturn = services.coturn_service(
         lab.server, at, secrets, certificates, runtime, runtime / "coturn.log", ports.tls
     )  # fmt: skip

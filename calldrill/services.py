@@ -8,8 +8,10 @@ from pathlib import Path
 
 from calldrill.certificates import Certificates
 from calldrill.drill import AgentPart
+from calldrill.here import Place
 from calldrill.service import Service
 from netem.commands import find
+from netem.lab import Lab
 from netem.namespace import Namespace
 from netem.site import Topology
 from netem.topology import Addresses
@@ -56,19 +58,28 @@ def base_environment() -> dict[str, str]:
 
 
 def agent_service(
-    namespace: Namespace, at: Addresses, keys: Secrets, part: AgentPart, log: Path, port: int = AGENT_PORT
+    place: Place, host: str, port: int, keys: Secrets, part: AgentPart, log: Path, **usual: str
 ) -> Service:
-    """The agent under test on its own address: the embedded one with the faults asked for, or what a command starts."""
+    """The agent under test at ``place``: the embedded one as the drill sets it, or what the drill's command starts.
+
+    ``usual`` are settings of the embedded one that the drill's own go before.
+    """
+    settings = {**usual, **part.settings}
     env = {
         **base_environment(),
-        "CALLDRILL_AGENT_HOST": at.agent,
+        "CALLDRILL_AGENT_HOST": host,
         "CALLDRILL_AGENT_PORT": str(port),
         "CALLDRILL_AGENT_API_KEY": keys.api_key,
-        "CALLDRILL_AGENT_RECOGNISER": "none",  # the cores are for the calls; a drill's turns are counted, not read
-        **{f"CALLDRILL_AGENT_{name.upper()}": str(value) for name, value in part.settings.items()},
+        **{f"CALLDRILL_AGENT_{name.upper()}": str(value) for name, value in settings.items()},
     }
     embedded = [sys.executable, "-m", "agent", *(["--faults", part.faults] if part.faults else [])]
-    return Service("the agent", namespace, part.command or embedded, env, log)
+    return Service("the agent", place, part.command or embedded, env, log)
+
+
+def lab_agent(lab: Lab, keys: Secrets, part: AgentPart, log: Path) -> Service:
+    """The agent at the lab's server site. The cores are for the calls: a drill's turns are counted, not read."""
+    ports = Ports.of(lab.topology)
+    return agent_service(lab.server, lab.addresses.agent, ports.agent, keys, part, log, recogniser="none")
 
 
 def reflector_service(namespace: Namespace, at: Addresses, log: Path) -> Service:

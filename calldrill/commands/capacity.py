@@ -18,14 +18,13 @@ import typer
 from calldrill import services
 from calldrill.asked_target import PROTOCOL_HELP, check_target
 from calldrill.commands.load import plan_of, secrets_for
-from calldrill.drill import Drill, load_drill
+from calldrill.drill import AgentPart, Drill, load_drill
 from calldrill.errors import CalldrillError, InputError
 from calldrill.here import LOOPBACK, Here, free_port
 from calldrill.options import JsonOption, LangOption, OutOption, SetOption, WorkersOption, known_language
 from calldrill.ramp import Ramp, RampPlan
 from calldrill.recorder import Recorder
 from calldrill.runs import begin, finish_run, new_folder
-from calldrill.service import Service
 from calldrill.services import Secrets
 from calldrill.watch import AgentWatch
 from loadtest.plan import Protocol
@@ -114,7 +113,7 @@ def _ramp(
             agent, url, secrets = None, target, {}
             if url is None:
                 keys = Secrets.new()
-                agent, url = stack.enter_context(_own_agent(keys, folder / "logs" / "agent.log"))
+                agent, url = stack.enter_context(_own_agent(drill.agent, keys, folder / "logs" / "agent.log"))
                 secrets = {"CALLDRILL_API_KEY": keys.api_key}
                 stack.enter_context(AgentWatch(f"{url}/metrics", recorder.add, agent.pid))
             call = plan_of(drill, url, protocol, recorder.path).call
@@ -134,15 +133,9 @@ def _ramp(
 
 
 @contextlib.contextmanager
-def _own_agent(keys: Secrets, log: Path) -> Any:  # noqa: ANN401
+def _own_agent(part: AgentPart, keys: Secrets, log: Path) -> Any:  # noqa: ANN401
     """The embedded agent on loopback, and its URL."""
     port = free_port()
-    env = {
-        **services.base_environment(),
-        "CALLDRILL_AGENT_HOST": LOOPBACK,
-        "CALLDRILL_AGENT_PORT": str(port),
-        "CALLDRILL_AGENT_API_KEY": keys.api_key,
-    }
-    with Service("the agent", Here(), [sys.executable, "-m", "agent"], env, log) as agent:
-        agent.wait_for_tcp(LOOPBACK, port, 20.0)
+    with services.agent_service(Here(), LOOPBACK, port, keys, part, log) as agent:
+        agent.wait_for_tcp(LOOPBACK, port, part.ready_timeout_s)
         yield agent, f"http://{LOOPBACK}:{port}"
