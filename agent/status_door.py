@@ -1,5 +1,6 @@
 """What the agent tells of itself, and what clients report: health, metrics, telemetry, dashboard."""
 
+import functools
 import time
 from importlib.metadata import PackageNotFoundError, version
 
@@ -21,6 +22,7 @@ async def health(request: Request) -> Response:
     return JSONResponse(body, 503 if agent.switch.closed else 200)
 
 
+@functools.cache
 def _version() -> str:
     try:
         return version("calldrill")
