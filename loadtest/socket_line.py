@@ -10,6 +10,7 @@ the target's origin and nowhere else, whatever redirections say.
 
 import asyncio
 import contextlib
+import itertools
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
@@ -142,8 +143,8 @@ class SocketLine:
             self._listener.on_note("socket", "back")
 
     async def _bring_back(self) -> None:
-        for number in range(1_000_000):
-            await asyncio.sleep(AGAIN_S[min(number, len(AGAIN_S) - 1)])
+        for wait_s in itertools.chain(AGAIN_S, itertools.repeat(AGAIN_S[-1])):
+            await asyncio.sleep(wait_s)
             try:
                 await self._connect()
                 return
