@@ -36,6 +36,7 @@ batch() {
 echo "@@calldrill ready $(uname -r)"
 set +e
 while IFS=' ' read -r id line; do
+    [ -n "$id" ] || continue  # see netem/console.py
     eval "$line"
     echo "@@calldrill $id $?"
 done

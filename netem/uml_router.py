@@ -41,9 +41,9 @@ SHIM_NOTE = ", with its ptrace mended for this CPU's AMX"
 SOCKETS_NOTE = ", on packet sockets for want of taps"
 
 Link = Literal["tap", "veth"]
-LINKS: dict[Link, tuple[tuple[str, ...], str]] = {
-    # shell lines that make the device of a leg, and how the guest opens it
-    "tap": (("ip tuntap add {leg} mode tap",), "transport=tap,ifname={leg}"),
+LINKS: dict[Link, tuple[tuple[str, ...], str, str]] = {
+    # shell lines that make the device of a leg, how the guest opens it, and which end stays when the leg has moved
+    "tap": (("ip tuntap add {leg} mode tap",), "transport=tap,ifname={leg}", ""),
     "veth": (
         (
             "ip link add {leg} type veth peer {leg}u",
@@ -51,6 +51,7 @@ LINKS: dict[Link, tuple[tuple[str, ...], str]] = {
             "ip link set {leg}u up",
         ),
         "transport=raw,ifname={leg}u",
+        "{leg}u",
     ),
 }
 
@@ -151,14 +152,16 @@ class UmlShell:
     def open(self) -> None:
         """Boot, with one more attempt, and hand the legs to their namespaces."""
         environment = {"TMPDIR": str(self._home), "PATH": search_path(), **self._prepare()}
+        lines, _, stays = LINKS[self._link]
         for leg in self.legs:
-            self._run(["sh", "-ec", "\n".join(LINKS[self._link][0]).format(leg=leg.device)])
-            self._links_here.append(leg.device)
+            self._run(["sh", "-ec", "\n".join(lines).format(leg=leg.device)])
+            self._links_here.append(stays.format(leg=leg.device) or leg.device)
         self._boot_stubbornly(environment)
         self.detail = self._describe(shimmed="LD_PRELOAD" in environment)
         for leg in self.legs:
             self._run(["ip", "link", "set", leg.device, "netns", leg.namespace])
-            self._links_here.remove(leg.device)
+            if not stays:
+                self._links_here.remove(leg.device)
 
     def run(self, line: str) -> str:
         """One shell line in the guest."""
@@ -176,7 +179,7 @@ class UmlShell:
             self._console.check()
 
     def close(self) -> None:
-        """End the process (it has nothing to save), remove its files and the legs that nobody was given."""
+        """End the process (it has nothing to save), remove its files and what is left here of its legs."""
         self._end()
         while self._links_here:
             self._run(["ip", "link", "delete", self._links_here.pop()])

@@ -24,7 +24,8 @@ SUPERVISOR = "import sys; from netem.cage import run_in_cage; sys.exit(run_in_ca
 
 def start(argv: Sequence[str], **options: Any) -> "subprocess.Popen[str]":
     """A supervisor in a process of its own, with ``argv`` in its cage and its output in a pipe."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     command = [sys.executable, "-c", SUPERVISOR, *argv]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, **options)
 

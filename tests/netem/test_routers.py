@@ -156,6 +156,22 @@ def test_console_tells_failure_silence_and_death_apart(far_end):
     assert os.read(asked, 100) == b"1 a\n2 b\n3 c\n"
 
 
+def test_console_sends_an_empty_line_to_a_far_end_that_overlooked_its_question(far_end):
+    console, asked, answers = far_end
+
+    def overlooks_the_first() -> None:
+        heard = os.read(asked, 100)
+        assert heard == b"1 question\n"
+        assert os.read(asked, 1) == b"\n"
+        os.write(answers, b"yes@@calldrill 1 0\n")
+
+    far = threading.Thread(target=overlooks_the_first)
+    far.start()
+    assert console.command("question", 10) == "yes"
+    far.join()
+    os.close(answers)
+
+
 def test_console_hears_of_a_death_that_leaves_the_pipe_open(far_end):
     console, _, answers = far_end
     alive, death = os.pipe()  # readable at its end, as a pidfd is
