@@ -26,6 +26,7 @@ from measures.metric import LABELS, METRICS, Metric
 from measures.network import BurstyLoss
 from measures.policy import POLICIES
 from measures.preset import PRESETS
+from measures.probe_figure import PROBE_FIGURES
 from measures.run import SCHEMA_VERSION, Run
 from netem.loss import mean_loss
 from netem.profiles import PROFILES
@@ -57,6 +58,12 @@ def metrics() -> str:
         + table(["about", "labels"], labels)
         + '\n## Presets\n\n`presets = ["targets"]` at the top of a drill adds these checks.\n\n'
         + table(["preset", "metric", "checks"], presets)
+        + "\n## Figures of probes\n\nWhat a probe measures beside its phases, in `results` of `run.json`, on the page"
+        " and in `calldrill probe --json`. They are not judged by themselves.\n\n"
+        + table(
+            ["name", "unit", "better", "definition"],
+            [[f"`{f.name}`", f.unit or "–", f.better, f.help] for f in PROBE_FIGURES.values()],
+        )
     )
 
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from measures.clock import NS_PER_S, ms
 from measures.probe import Measurement, Phase, ProbeResult
+from measures.probe_figure import probe_figure
 from probes.diagnosis import Diagnosis
 from probes.printable import printable
 from probes.uri import IceUri
@@ -48,9 +49,9 @@ class Waterfall:
             self.log(f"{name}: {ms(duration_ns):.2f} ms")
 
     def figure(self, name: str, value: float | None) -> None:
-        """Keep a figure, unless it is not known."""
+        """Keep a figure that is declared (`measures.probe_figure`), unless its value is not known."""
         if value is not None:
-            self._figures[name] = value
+            self._figures[probe_figure(name).name] = value
 
     def fact(self, name: str, value: object) -> None:
         """Keep a fact, unless it is not known."""
