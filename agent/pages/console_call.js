@@ -95,6 +95,7 @@ class Call {
   }
 
   async again() {
+    let reason = "max_retries_exceeded";
     while (!this.ended && this.attempts < RETRY_MS.length) {
       await wait(RETRY_MS[this.attempts++]);
       if (this.ended) return;
@@ -102,11 +103,11 @@ class Call {
         this.peer.close();
         this.session = await this.openSession(this.session.resumeToken);
         return await this.connect();
-      } catch (error) { if (error.kind === "fatal") break; }
+      } catch (error) { if (error.kind === "fatal") { reason = error.message; break; } }
     }
     if (this.ended) return;
     await this.end();
-    this.onState("error", "The call could not be brought back: max_retries_exceeded");
+    this.onState("error", `The call could not be brought back: ${reason}`);
   }
 
   send(event) {
