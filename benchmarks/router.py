@@ -1,7 +1,8 @@
 """What the lab's router carries and costs: ``python benchmarks/router.py`` (some 40 s; prints one JSON document).
 
 In a cage, on the backend this machine has: how long it takes to come up, the round trip it adds, how many packets of
-200 bytes a second it forwards with nothing impaired and with an impairment on both sides, and how many legs it has had.
+200 bytes a second it forwards with nothing impaired and with an impairment on both sides, and how many legs it has had;
+and the same, unimpaired, as where there is no /dev/net/tun.
 """
 
 import json
@@ -16,12 +17,13 @@ from pathlib import Path
 
 from measures.network import Impairment
 from netem.backend import choose_backend
-from netem.bare_leg import FAR, FAR_ADDRESS, NEAR, BareLeg
+from netem.bare_leg import FAR, FAR_ADDRESS, LEGS, NEAR, BareLeg
 from netem.cage import prepare_inside, run_in_cage
 from netem.commands import run
 from netem.echo import echo_train
 from netem.namespace import Namespace
 from netem.router import Leg, Router
+from netem.uml_router import UmlShell
 
 BOOTS = 5
 PAYLOAD = 158  # 200 bytes on Ethernet
@@ -118,6 +120,10 @@ def measure() -> dict[str, object]:
         leg.router.apply(asked, asked)
         told["40 ms ± 5 ms"] = throughput(1)
     told["many legs"] = many_legs(runtime)
+    if isinstance(choose_backend(runtime, legs=LEGS), UmlShell):
+        with BareLeg(runtime, UmlShell(runtime, legs=LEGS, link="veth")):
+            rtts = echo_train(NEAR, FAR_ADDRESS, 300, 10).rtts_ms
+            told["without taps"] = {"round_trip_p50_ms": round(statistics.median(rtts), 3), **throughput(1)}
     return told
 
 

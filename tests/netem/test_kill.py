@@ -6,6 +6,7 @@ import select
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
@@ -18,8 +19,8 @@ pytestmark = [
     pytest.mark.skipif(cage_problem() is not None, reason=str(cage_problem())),
 ]
 
-# More of them: CALLDRILL_TEST_KILLS=50
-MOMENTS = int(os.environ.get("CALLDRILL_TEST_KILLS", "8"))
+KILLS = int(os.environ.get("CALLDRILL_TEST_KILLS", "51"))
+AT_ONCE = 3
 LIFE_S = 5.0  # a lab takes two to four seconds to come up, and here it goes down at once
 UP_AND_DOWN = f"""
 {INTRODUCTION}
@@ -72,10 +73,17 @@ def kill(victim: str, process: "subprocess.Popen[str]", inside: Inside) -> None:
         os.kill(inside.host_pid(1 if victim == "process 1" else inside.program), signal.SIGKILL)
 
 
-@pytest.mark.parametrize("round_", range(MOMENTS))
-def test_killed_at_a_random_moment_it_leaves_nothing(round_: int):
+@pytest.mark.parametrize("first", range(0, KILLS, AT_ONCE))
+def test_killed_at_a_random_moment_it_leaves_nothing(first: int):
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(killed, range(first, first + AT_ONCE)))
+    assert host_traces() == []
+
+
+def killed(round_: int) -> None:
+    """One lab's life, and its end."""
     chance = random.Random(round_)
-    victim = ("supervisor", "process 1", "the program")[round_ % 3]
+    victim = ("supervisor", "process 1", "the program")[(round_ + round_ // 3) % 3]
     with start([sys.executable, "-c", UP_AND_DOWN]) as process:
         inside = Inside.of(process.stdout.readline())
         if round_ % 4 == 0:  # the way down is so short that no clock would hit it: wait for its beginning
@@ -88,7 +96,6 @@ def test_killed_at_a_random_moment_it_leaves_nothing(round_: int):
         process.stdout.read()
         assert process.wait(10) in (-9, 137, 1)  # 1: see run_in_cage
     inside.assert_gone()
-    assert host_traces() == []
 
 
 def test_two_labs_at_once_have_the_same_addresses_and_do_not_meet():

@@ -1,4 +1,4 @@
-"""The whole lab as an ordinary user, in a user namespace of its own."""
+"""The whole lab, and the suite that tests it, as an ordinary user in a user namespace of its own."""
 
 import os
 import subprocess
@@ -8,6 +8,7 @@ import sysconfig
 import pytest
 
 from netem.cage import cage_problem
+from tests.conftest import PATIENCE
 from tests.netem.caged import ROOT, SUPERVISOR
 
 pytestmark = [
@@ -15,6 +16,7 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="this whole suite runs as an ordinary user already"),
     pytest.mark.skipif(cage_problem() is not None, reason=str(cage_problem())),
 ]
+SUITE = ["test_cage.py", "test_lab.py", "test_sites.py"]
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 SCRIPT = """
 import os
@@ -70,3 +72,19 @@ def test_an_ordinary_user_gets_the_same_lab():
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "10 5 True 65534\n"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300 * PATIENCE)
+def test_an_ordinary_user_runs_the_suite():
+    """Two labs at a time, for they wait more than they work."""
+    python = python_for_nobody()
+    if subprocess.run([*python, "-c", "import xdist, pytest_timeout"], cwd="/", check=False).returncode != 0:
+        pytest.skip("an ordinary user's interpreter has no pytest")
+    files = [str(ROOT / "tests" / "netem" / name) for name in SUITE]
+    options = ["-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml"), "-n", "2", "-m", "lab"]
+    command = [*python, "-m", "pytest", *options, *files]
+    done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert " passed" in done.stdout
+    assert "skipped" not in done.stdout
