@@ -93,7 +93,7 @@ class Caller:
         except asyncio.CancelledError:
             return "interrupted", "nobody", "the run was stopped"
         except TimeoutError:
-            return "timed_out", "unknown", f"not over after {self._plan.call_limit_s:g} s"
+            return self._overdue()
         except GaveUp as end:
             self._diary.step("give-up")
             return self._given_up(str(end))
@@ -104,6 +104,13 @@ class Caller:
             self._diary.step("give-up")
             return "fatal_error", "generator", f"{type(error).__name__}: {error}"
         return "completed", "nobody", ""
+
+    def _overdue(self) -> tuple[CallOutcome, Blame, str]:
+        """The call's limit has passed; to blame is what kept it from being connected till then, where something did."""
+        said, error = f"not over after {self._plan.call_limit_s:g} s", self._line.last_error
+        if error is None or self._diary.state not in ("connecting", "reconnecting"):
+            return "timed_out", "unknown", said
+        return "timed_out", blame_of(error), f"{said}; {error}"
 
     def _given_up(self, reason: str) -> tuple[CallOutcome, Blame, str]:
         if reason != "max_retries_exceeded":
@@ -123,7 +130,7 @@ class Caller:
                 delay_ms = self._policy.delay_ms(number, getattr(error, "retry_after_s", None))
                 if delay_ms is None or severity_of(error) == "fatal":
                     raise
-                number += 1
+                number, self._line.last_error = number + 1, error
                 self._diary.note("setup-retry", f"{error}; again in {delay_ms} ms")
                 await asyncio.sleep(delay_ms / 1000)
         self._diary.step("connected")

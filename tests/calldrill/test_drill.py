@@ -31,6 +31,12 @@ def test_the_default_is_what_was_promised() -> None:
     assert drill.callers.policy == "widget"
 
 
+def test_what_is_typed_can_go_beside_the_call() -> None:
+    text = GOOD + '[callers]\nprotocol = "socketio"\nturns = [{at_s = 1, type = "hello"}]\n'
+    drill = parse_drill(text.encode(), "mine.toml")
+    assert drill.callers.call("http://127.0.0.1").protocol == "socketio"
+
+
 def test_a_drill_is_data_and_comes_back() -> None:
     import msgspec
 

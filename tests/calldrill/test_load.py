@@ -127,7 +127,7 @@ def read_or_nothing(folder: Path) -> list:
     ("arguments", "said"),
     [
         (("--target", "udp://x"), "--target udp://x: not an address"),
-        (("--target", "http://a", "--protocol", "sip"), "--protocol sip: unknown; known: openai, whip, pipecat"),
+        (("--target", "http://a", "--protocol", "sip"), "--protocol sip: unknown; known: openai, socketio, whip"),
     ],
 )
 def test_a_wrong_command_line_is_one_line_and_code_2(arguments: tuple[str, ...], said: str) -> None:

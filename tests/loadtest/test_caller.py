@@ -72,7 +72,7 @@ async def test_a_call_in_g711(agent, codec: str) -> None:
 
 @pytest.mark.parametrize(
     ("url", "key", "outcome", "blame"),
-    [("agent", "wrong key", "setup_failed", "agent"), ("nobody", API_KEY, "timed_out", "unknown")],
+    [("agent", "wrong key", "setup_failed", "agent"), ("nobody", API_KEY, "timed_out", "network")],
 )
 async def test_calls_that_cannot_be(agent, url: str, key: str, outcome: str, blame: str) -> None:
     target = agent.url if url == "agent" else f"http://127.0.0.1:{free_port()}"
