@@ -270,7 +270,8 @@ def agent_faults() -> str:
         rows.append([f"`{name}`", kind.where, value, kind.help])
     return (
         "# Faults of the agent\n\nTo prove that a drill notices: `calldrill agent --faults LIST` (`python -m agent"
-        " --faults LIST`), and no other way.\n\nA fault is written `NAME[=VALUE][@SECONDS][:SHARE]`, several with"
+        ' --faults LIST`), or `faults = "LIST"` under `[agent]` in a drill file, and no other way.\n\n'
+        "A fault is written `NAME[=VALUE][@SECONDS][:SHARE]`, several with"
         " commas: `slow=3000:25%,mute@20`. `SECONDS` is when it begins: after the beginning of the call for what"
         " happens in a call, of the agent for what happens at its door. `SHARE` is the part of the calls or requests"
         " it befalls, exactly and evenly spread.\n\n"
