@@ -56,6 +56,9 @@ _DECLARED = (
            "call and so were left to a person."),
     Metric("calls_left", "", "counter", "lower", "agent", 0.01,
            "Calls that the agent still held when all had ended and it had had 45 s to notice."),
+    Metric("socket_ping", "ms", "trend", "lower", "call", 5,
+           "From sending a ping by Socket.IO, every five seconds of a call, to its acknowledgement (drills whose "
+           "protocol is `socketio`)."),
     Metric("interruptions", "", "rate", "lower", "turn", 0.01,
            "Share of turns in which the agent began to speak before the caller had ended (answers to the turn "
            "before not counted)."),

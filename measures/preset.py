@@ -17,6 +17,9 @@ PRESETS: dict[str, Checks] = {
         "barge_in_stop": ("p(95) < 100 ms",),
         "agent_memory": ("slope < 30 MB/h",),
     },
+    "socketio": {
+        "socket_ping": ("p(95) < 50 ms",),
+    },
     "conversation": {
         "turns_missed": ("count == 0",),
         "turn_latency": ("p(50) < 800 ms", "p(90) < 1.5 s"),

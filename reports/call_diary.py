@@ -3,19 +3,17 @@
 The diary's lines are for people (`loadtest.diary`); a line that is not as expected counts as nothing.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from measures.call import Call, CallEvent
 from reports.language import say
+from reports.latency_notes import GRADES, noted_latencies
 from reports.observations import barge_in_stop_ms
 from reports.words import quantity
 
 BADGES = ("green", "yellow", "red")
-GRADES = ("good", "medium", "high")
-_GRADED = re.compile(r"^\S+ [\d.]+ ms (good|medium|high)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +54,7 @@ def _row(call: str, events: list[CallEvent], stops: list[float | None]) -> Diary
         return [event.detail for event in events if event.name == name]
 
     badges = Counter(detail.partition(":")[0] for detail in details("quality"))
-    grades = Counter(
-        graded[1] for detail in details("latency") for part in detail.split("; ") if (graded := _GRADED.match(part))
-    )
+    grades = Counter(latency.grade for event in events for latency in noted_latencies(event))
     return DiaryRow(
         call=call,
         badges=tuple(badges[badge] for badge in BADGES),

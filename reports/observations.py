@@ -24,6 +24,7 @@ from measures.probe import ProbeResult
 from measures.verdict import Observations
 from reports import memory_fit
 from reports.harvest import Harvest
+from reports.latency_notes import noted_latencies
 from reports.policy_check import breaches
 
 BYTES_PER_MB = 1_000_000
@@ -143,6 +144,11 @@ def _calls_left(harvest: Harvest) -> Observations:
         return Observations(count=None, trials=0, missing=len(harvest.calls))
     last = max(told, key=lambda look: look.at_ns)
     return Observations(count=last.active_calls, trials=len(harvest.calls), missing=harvest.calls_unrecorded)
+
+
+def _socket_ping(harvest: Harvest) -> Observations:
+    noted = (latency for event in harvest.events for latency in noted_latencies(event))
+    return trend(latency.ms for latency in noted if latency.operation == "socket-ping")
 
 
 def _interruptions(harvest: Harvest) -> Observations:
@@ -291,6 +297,7 @@ _OBSERVERS: dict[str, Callable[[Harvest], Observations]] = {
     "nat_traversal": _nat_traversal,
     "errors_unhealed": _errors_unhealed,
     "calls_left": _calls_left,
+    "socket_ping": _socket_ping,
     "interruptions": _interruptions,
     "barge_in_stop": _barge_in_stop,
     "turns_missed": _turns_missed,

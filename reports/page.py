@@ -17,11 +17,12 @@ from markupsafe import Markup
 from measures.call import Call
 from measures.metric import METRICS
 from measures.run import Run
-from reports.call_diary import BADGES, GRADES, diary_rows
+from reports.call_diary import BADGES, diary_rows
 from reports.downloads import downloads
 from reports.harvest import Harvest
 from reports.ladder import ladders
 from reports.language import language, localised, say
+from reports.latency_notes import GRADES
 from reports.memory import memory_facts
 from reports.plots import pictures
 from reports.proofs import proof_view

@@ -91,6 +91,9 @@ def values(raw: Raw, name: str) -> tuple[list[float], int]:  # noqa: PLR0912  a 
         for before, after in pairwise(arrived):
             jitter = jitter * 15 / 16 + abs(after - before) / 16
         found = [jitter / MS]
+    elif name == "socket_ping":
+        lines = [event["detail"] for event in raw.of("call-event") if event["name"] == "latency"]
+        found = [float(line.split("socket-ping ")[1].split(" ms")[0]) for line in lines]
     elif name == "rtp_jitter":
         found = [call["rtp_in"]["jitter_ms"] for call in calls]
     elif name == "agent_memory":
