@@ -45,7 +45,12 @@ BADGE_LIMITS = (
     Limit("jitter_ms", "ms", 25, 50),
     Limit("silent_ms", "ms", 500, 1000),  # what does not come at all is lost to no statistics
 )
-ALERT_LIMITS = {"rtt_ms": (300, "ms"), "lost_total": (100, "packets"), "jitter_ms": (50, "ms")}
+ALERT_LIMITS = {
+    # figure: (limit, what a person is told)
+    "rtt_ms": (300, "round trip {value:.0f} ms, over {limit} ms"),
+    "lost_total": (100, "{value:.0f} packets lost, over {limit}"),
+    "jitter_ms": (50, "jitter {value:.0f} ms, over {limit} ms"),
+}
 
 
 def badge(reading: Reading) -> Badge:
@@ -56,14 +61,14 @@ def badge(reading: Reading) -> Badge:
     return "yellow" if any(value is not None and value >= limit.yellow for value, limit in known) else "green"
 
 
-def alerts(reading: Reading) -> tuple[str, ...]:
-    """What is over a client's limit, in words."""
-    found = []
-    for figure, (limit, unit) in ALERT_LIMITS.items():
-        value = getattr(reading, figure)
-        if value is not None and value > limit:
-            found.append(f"{figure} {value:.0f} over {limit} {unit}")
-    return tuple(found)
+def alerts(reading: Reading) -> dict[str, str]:
+    """The figures that are over a client's limit, and what is told of each."""
+    values = {figure: getattr(reading, figure) for figure in ALERT_LIMITS}
+    return {
+        figure: words.format(value=values[figure], limit=limit)
+        for figure, (limit, words) in ALERT_LIMITS.items()
+        if values[figure] is not None and values[figure] > limit
+    }
 
 
 def sentence(reading: Reading) -> str:

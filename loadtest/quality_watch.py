@@ -71,7 +71,7 @@ class QualityWatch:
         """Note a reading, tell of what is newly over a limit, and let the bit rate follow."""
         self.readings = [*self.readings[-11:], reading]  # the last minute
         self._diary.note("quality", sentence(reading))
-        over = {text.partition(" ")[0]: text for text in alerts(reading)}
+        over = alerts(reading)
         for figure in over.keys() - self._alerted:
             self._diary.note("alert", over[figure])
         self._alerted = frozenset(over)
