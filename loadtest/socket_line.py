@@ -132,15 +132,21 @@ class SocketLine:
     async def _keep(self) -> None:
         """Measure the way while the connection lives, and bring it back when it is lost, until it is closed."""
         while True:
-            while self._up.is_set():
-                with contextlib.suppress(TargetError):
-                    await self.ask("ping_measure", {"clientTimeMs": time.monotonic_ns() / 1e6}, "socket-ping")
+            while self._up.is_set() and await self._answers():
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._lost.wait(), PING_EVERY_S)
             self._listener.on_note("socket", "lost")
             await self._drop()
             await self._bring_back()
             self._listener.on_note("socket", "back")
+
+    async def _answers(self) -> bool:
+        """Measure the way; False when nothing came back: after a change of network, TCP would not tell for long."""
+        try:
+            await self.ask("ping_measure", {"clientTimeMs": time.monotonic_ns() / 1e6}, "socket-ping")
+        except TargetError:
+            return False
+        return True
 
     async def _bring_back(self) -> None:
         for wait_s in itertools.chain(AGAIN_S, itertools.repeat(AGAIN_S[-1])):

@@ -250,6 +250,19 @@ async def test_nonsense_in_the_middle_costs_at_most_the_connection(number: int) 
     assert raised == []
 
 
+async def test_a_connection_over_which_nothing_comes_back_is_made_anew() -> None:
+    """As after a NAT has forgotten it: nobody ends it, and nothing gets through."""
+    before, raised, heard = len(asyncio.all_tasks()), unhandled(), list[object]()
+    async with serving(be_polite) as url:
+        line = socket_line(url, heard, deadline_s=0.3)
+        await line.connect()
+        await until(lambda: ("socket", "back") in heard, 20)
+        await line.close()
+        await until(lambda: len(asyncio.all_tasks()) <= before)
+    assert heard[:2] == [("socket", "lost"), ("socket", "back")]
+    assert raised == []
+
+
 async def test_who_says_nothing_more_does_not_keep_the_end_waiting() -> None:
     before, raised = len(asyncio.all_tasks()), unhandled()
     async with serving(be_polite) as url:
