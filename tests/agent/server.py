@@ -52,7 +52,7 @@ def running_agent(*arguments: str, **settings: str) -> Iterator[RunningAgent]:
     trust = ssl.create_default_context(cafile=certificate) if certificate else False
     process = subprocess.Popen([sys.executable, "-m", "agent", *arguments], env=env)
     try:
-        deadline = time.monotonic() + 20 * PATIENCE
+        deadline = time.monotonic() + 60 * PATIENCE  # a recogniser to load, a client to import, and others at work
         while True:
             assert process.poll() is None, f"the agent ended with {process.returncode}"
             assert time.monotonic() < deadline, "the agent did not get healthy"
