@@ -128,7 +128,8 @@ def _trains(lab: Lab, site: Site) -> Trains:
         first = first_of_train(wan["up"]) if tool == "sampler" else 0
         train = range(first, first + told.figures.sent)
         ends: dict[Way, tuple[Wire, Wire]] = {"up": (wan["up"], server["up"]), "down": (server["down"], wan["down"])}
-        wire = {way: happened(only(entered, train), only(left, train)) for way, (entered, left) in ends.items()}
+        wire = {way: happened(only(entered, train), only(left, train), wan["down"])
+                for way, (entered, left) in ends.items()}  # fmt: skip
         of[tool] = Compared(told, wire, first)
     return Trains(of, sum(each.dropped for each in found.values()))
 

@@ -16,7 +16,7 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -68,10 +68,11 @@ def only(seen: Seen, numbers: range) -> Seen:
     return {seq: at for seq, at in seen.items() if seq in numbers}
 
 
-def happened(entered: Seen, left: Seen) -> Happened:
-    """Join what went in with what came out."""
+def happened(entered: Seen, left: Seen, heard: Container[int]) -> Happened:
+    """Join what went in with what came out. Delays are those of the packets the sender heard of, as its own are."""
     numbers = sorted(entered)
-    transits = [left[seq] - entered[seq] for seq in sorted(left, key=lambda seq: left[seq]) if seq in entered]
+    came = [seq for seq in sorted(left, key=lambda seq: left[seq]) if seq in entered and seq in heard]
+    transits = [left[seq] - entered[seq] for seq in came]
     lost = frozenset(entered) - frozenset(left)
     bursts = bursts_of([seq in lost for seq in numbers])
     jitter = mean_jitter(transits)

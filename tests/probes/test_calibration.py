@@ -136,9 +136,11 @@ def test_the_train_begins_behind_the_number_left_out() -> None:
 def test_a_witness_joins_what_went_in_with_what_came_out() -> None:
     entered = {n: n * 10_000_000 for n in range(10)}
     left = {n: n * 10_000_000 + 5_000_000 + (n % 2) * 1_000_000 for n in range(10) if n not in (4, 5)}
-    told = happened(entered, left)
+    told = happened(entered, left, left)
     assert (told.delay_p50_ms, told.entered, told.lost, told.burst) == (5, 10, {4, 5}, 2)
     assert told.jitter_ms == pytest.approx(1)
+    odd = happened(entered, left, {1, 3, 7, 9})
+    assert (odd.delay_p50_ms, odd.jitter_ms, odd.lost) == (6, 0, {4, 5}), "of the others the sender never heard"
 
 
 def test_a_witness_reads_the_number_of_a_packet_on_either_way() -> None:
