@@ -5,6 +5,7 @@ What a type cannot say (a clip that exists, a threshold that parses, an outage t
 begins) is checked after, still before anything is built.
 """
 
+import re
 import tomllib
 from collections.abc import Sequence
 from importlib import resources
@@ -222,6 +223,8 @@ def _said_plainly(message: str, data: dict[str, Any]) -> str:
         "Object missing required field", "missing"
     )
     text = text.replace("`", "'").replace("Expected", "expected")
+    if text.startswith("expected") and (value := _written(place, data)) is not None:
+        text += f"; it is {value!r}"
     if known := CHOICES.get(place.rpartition(".")[2]):
         text += f"; known: {', '.join(get_args(known))}"
     if "unknown key" in text:
@@ -229,6 +232,17 @@ def _said_plainly(message: str, data: dict[str, Any]) -> str:
     if place.endswith(".shape"):
         text += f"; known: {', '.join(SHAPES)}"
     return f"{place}: {text}" if place else text
+
+
+def _written(place: str, data: dict[str, Any]) -> str | float | None:
+    """The plain value that stands at a place such as ``timeline[0].at_s``; None if there is none."""
+    found: Any = data
+    for step in re.findall(r"[^.\[\]]+", place):
+        try:
+            found = found[int(step) if isinstance(found, list) else step]
+        except (KeyError, IndexError, TypeError, ValueError):
+            return None
+    return found if isinstance(found, str | int | float) else None
 
 
 def _known_keys(place: str, data: dict[str, Any]) -> str:

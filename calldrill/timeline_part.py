@@ -11,8 +11,10 @@ from netem.asked import asked_profile
 from netem.errors import NetemError
 from netem.site import Site, Topology
 
-Positive = Annotated[float, msgspec.Meta(gt=0)]
-NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+LONGEST_S = 86_400  # a day
+Positive = Annotated[float, msgspec.Meta(gt=0, le=LONGEST_S)]
+NotNegative = Annotated[float, msgspec.Meta(ge=0, le=LONGEST_S)]
+Dip = Annotated[float, msgspec.Meta(ge=0.1, le=LONGEST_S)]  # a change takes some hundredths of a second
 
 KEYS: dict[ActionKind, tuple[tuple[str, ...], tuple[str, ...], str]] = {
     # kind: (keys it needs, keys it may have, what it does)
@@ -48,8 +50,8 @@ class ActionPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     profile: Annotated[str | None, msgspec.Meta(description="the profile from then on")] = None
     site: Annotated[str | None, msgspec.Meta(description="at which site; at all, if left out")] = None
     to: Annotated[str | None, msgspec.Meta(description="the access that a handover leads to")] = None
-    down_s: Annotated[Positive | None, msgspec.Meta(description="how long each outage of a flap lasts")] = None
-    up_s: Annotated[Positive | None, msgspec.Meta(description="how long it is up between them")] = None
+    down_s: Annotated[Dip | None, msgspec.Meta(description="how long each outage of a flap lasts")] = None
+    up_s: Annotated[Dip | None, msgspec.Meta(description="how long it is up between them")] = None
     after: Annotated[AfterPart | None, msgspec.Meta(description="count from a call's event")] = None
 
     @property
