@@ -99,7 +99,8 @@ def exec(
     environment = {**os.environ, **state.environment, "CALLDRILL_LAB": f"{name}:{host}"}
     shell = [os.environ.get("SHELL") or "/bin/sh"]
     sys.stdout.flush()
-    os.execve(enter[0], [*enter, f"--wdns={Path.cwd()}", "--", *(command or shell)], environment)  # noqa: S606
+    here = "/" if Path.cwd().is_relative_to("/run") else Path.cwd()  # a cage has a /run of its own
+    os.execve(enter[0], [*enter, f"--wdns={here}", "--", *(command or shell)], environment)  # noqa: S606
 
 
 @lab.command()
