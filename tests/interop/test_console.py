@@ -54,10 +54,9 @@ async def _click(page: Page, name: str) -> None:
 
 async def _cut_off(page: Page) -> None:
     """The story was not heard to its end, and the transcript shows how far."""
-    await soon(lambda: page.run("document.querySelector('li.cut s') !== null"))
-    heard, unheard = await page.run(
-        "((cut) => [cut.firstChild.textContent, cut.lastChild.textContent])(document.querySelector('li.cut'))"
-    )
+    last = "[...document.querySelectorAll('li.cut')].at(-1)"
+    await soon(lambda: page.run(f"{last}?.querySelector('s')?.textContent.includes('morning') ?? false"))
+    heard, unheard = await page.run(f"((cut) => [cut.firstChild.textContent, cut.lastChild.textContent])({last})")
     assert "morning" in unheard
     assert "morning" not in heard
 
@@ -92,6 +91,7 @@ async def test_a_call_from_the_page(tmp_path: Path) -> None:
             await _click(page, "send")
             await soon(lambda: page.run("document.getElementById('transcript').innerText.includes('Soy el agente')"))
             await _choose(page, "en")
+            await _state(page, "speaking")  # what is written comes before it is heard
             await _state(page, "active")
             await page.run("document.getElementById('text').value = 'Tell me a story.'")
             await _click(page, "send")
