@@ -47,6 +47,12 @@ _DECLARED = (
     ProbeFigure("permission_rtt_ms", "ms", "lower", "Round trip of CreatePermission (RFC 8656 section 10)."),
     ProbeFigure("channel_rtt_ms", "ms", "lower", "Round trip of ChannelBind (RFC 8656 section 12)."),
     ProbeFigure("retransmissions", "", "lower", "Requests that had to be sent again, in the whole probe."),
+    ProbeFigure(
+        "allocation_mismatches",
+        "",
+        "lower",
+        "Ports of ours for which the server still held another allocation (437); after each another was tried.",
+    ),
     ProbeFigure("stale_nonces", "", "lower", "How often the server called a nonce stale (438)."),
     ProbeFigure("credentials_left_s", "s", "higher", "How long the credentials are still valid, by their own expiry."),
     ProbeFigure("clock_ahead_s", "s", "neither", "How far the server's clock is ahead of this machine's."),

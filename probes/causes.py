@@ -179,10 +179,10 @@ CAUSES: dict[str, Cause] = {
     ),
     "420": Cause("420: the server does not know an attribute it must know", "server", "update the server", "420"),
     "437": Cause(
-        "437: allocation mismatch; the server holds another allocation for our address",
+        "437: allocation mismatch; the server holds other allocations for each of 3 of our addresses",
         "server",
         "try again when the old allocation has expired (10 minutes at most)",
-        "437 to an Allocate",
+        "437 to an Allocate from each of 3 ports",
     ),
     "allocation-lost": Cause(
         "{detail} after a granted allocation: the server does not know it any more",

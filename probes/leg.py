@@ -1,14 +1,19 @@
 """One allocation over one link: the pure TURN client given a socket.
 
 `Leg.ask` puts a request on the wire, follows the server's wishes for credentials and fresh nonces, and ends with
-the grant or raises `RefusedError`.
+the grant or raises `RefusedError`. `Leg.allocate` also tries further ports when the server takes ours for that of an
+allocation which it still holds: the kernel gives ports out again sooner than a server forgets them.
 """
+
+from collections.abc import Awaitable, Callable
 
 from probes.errors import MalformedMessage, RemoteError, UnfinishedMessage
 from probes.printable import printable
 from probes.transaction import Answer, ask
 from probes.transport import Link
 from probes.turn import AskAgain, Credentials, Granted, Ignored, Refused, Relayed, Request, State, TurnClient
+
+CLIENT_ADDRESSES = 3  # RFC 8656 section 7.4: what to try after a 437 before giving up on the server
 
 
 class RefusedError(RemoteError):
@@ -26,8 +31,9 @@ class Leg:
         self.link = link
         self.client = TurnClient(credentials, stream=link.reliable)
         self.challenges: list[int] = []
-        self.transmissions = self.requests = 0
+        self.mismatches = self.transmissions = self.requests = 0
         self.challenge_rtt_ns: int | None = None
+        self._credentials = credentials
         self._timeout_s = timeout_s
         self._ignored: list[str] = []
 
@@ -46,6 +52,22 @@ class Leg:
                 raise RefusedError(event)
             else:
                 return Answer(event, answer.transmissions, answer.rtt_ns, answer.answered)
+
+    async def allocate(self, family: int | None, afresh: Callable[[], Awaitable[Link]]) -> Answer[Granted]:
+        """`ask` for an allocation; after a 437 once more over each of two links that ``afresh`` opens, which we own.
+
+        Raises what `ask` and ``afresh`` raise.
+        """
+        while True:
+            try:
+                return await self.ask(self.client.allocate(family))
+            except RefusedError as error:
+                self.mismatches += error.refused.code == 437
+                if error.refused.code != 437 or self.mismatches == CLIENT_ADDRESSES:
+                    raise
+            self.link.close()
+            self.link = await afresh()
+            self.client = TurnClient(self._credentials, stream=self.link.reliable)
 
     async def next_payload(self) -> tuple[Relayed, int]:
         """The next payload a peer sent us, and when it came."""

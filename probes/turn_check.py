@@ -59,6 +59,7 @@ async def check_turn(stage: Stage, link: Link) -> None:
     finally:
         stage.waterfall.figure("retransmissions", leg.transmissions - leg.requests)
         stage.waterfall.figure("stale_nonces", leg.challenges.count(438) or None)
+        stage.waterfall.figure("allocation_mismatches", leg.mismatches or None)
         leg.abandon()
     if stage.options.relay:
         with stage.waterfall.phase("families"):
@@ -69,10 +70,10 @@ async def check_turn(stage: Stage, link: Link) -> None:
 
 
 async def _allocate(stage: Stage, leg: Leg) -> None:
-    wf, client = stage.waterfall, leg.client
+    wf = stage.waterfall
     try:
         with wf.phase("allocate"):
-            answer = await leg.ask(client.allocate(stage.relay_family))
+            answer = await leg.allocate(stage.relay_family, lambda: _another_link(stage))
     except RefusedError as error:
         elsewhere = error.refused.message.get(ALTERNATE_SERVER)
         if error.refused.code == 300 and elsewhere is not None:
@@ -81,6 +82,7 @@ async def _allocate(stage: Stage, leg: Leg) -> None:
             await _blame_secret_or_clock(stage, stage.options.secret)
         raise
     finally:
+        client = leg.client
         wf.fact("realm", client.realm)
         wf.fact("software", client.server_software)
     wf.figure("challenge_rtt_ms", None if leg.challenge_rtt_ns is None else ms(leg.challenge_rtt_ns))
@@ -98,10 +100,9 @@ async def _allocate(stage: Stage, leg: Leg) -> None:
 async def _relay_to_self(stage: Stage, leg: Leg) -> None:
     options, wf = stage.options, stage.waterfall
     with wf.phase("peer"):
-        link = await open_link(stage.uri, stage.target, stage.context, options.timeout_s)
-        peer = Leg(link, stage.credentials, options.timeout_s)
+        peer = Leg(await _another_link(stage), stage.credentials, options.timeout_s)
         try:
-            await peer.ask(peer.client.allocate(stage.relay_family))
+            await peer.allocate(stage.relay_family, lambda: _another_link(stage))
         except BaseException:
             peer.abandon()
             raise
@@ -209,17 +210,25 @@ async def _tell_families(stage: Stage) -> None:
 
 
 async def _refusal(stage: Stage, credentials: Credentials | None, family: int | None = None) -> int | None:
-    """The code with which the server refuses such an allocation; None if it grants it. It is given back."""
-    link = await open_link(stage.uri, stage.target, stage.context, stage.options.timeout_s)
-    leg = Leg(link, credentials, stage.options.timeout_s)
+    """The code with which the server refuses such an allocation; None if it grants it. It is given back.
+
+    A 437 is no answer to the question, so it is raised.
+    """
+    leg = Leg(await _another_link(stage), credentials, stage.options.timeout_s)
     try:
-        await leg.ask(leg.client.allocate(family or stage.relay_family))
+        await leg.allocate(family or stage.relay_family, lambda: _another_link(stage))
         await leg.ask(leg.client.refresh(0))
     except RefusedError as error:
+        if error.refused.code == 437:
+            raise
         return error.refused.code
     finally:
         leg.abandon()
     return None
+
+
+async def _another_link(stage: Stage) -> Link:
+    return await open_link(stage.uri, stage.target, stage.context, stage.options.timeout_s)
 
 
 def _shape(stage: Stage) -> Shape:

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import itertools
 import socket
 import time
 from pathlib import Path
@@ -139,6 +140,27 @@ async def test_an_address_that_holds_an_allocation_already(
     monkeypatch.setattr(transport, "_connected", from_one_port)
     result = await _probe(coturn.uri(), options)
     assert (result.cause_id, [phase.name for phase in result.phases][-1]) == ("437", "peer")
+
+
+async def test_a_port_whose_allocation_the_server_still_holds_is_left_for_another(
+    coturn: Coturn, options: ProbeOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What happens on its own when the kernel gives a port out again soon: here each second link gets it."""
+    port, opened = free_port(), itertools.count()
+
+    async def often_from_one_port(family: int, kind: int, endpoint: tuple) -> socket.socket:
+        sock = socket.socket(family, kind)
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((HOST, port if next(opened) % 2 == 0 else 0))
+        await asyncio.get_running_loop().sock_connect(sock, endpoint)
+        return sock
+
+    monkeypatch.setattr(transport, "_connected", often_from_one_port)
+    first = await _probe(coturn.uri(), options)
+    again = await _probe(coturn.uri(), options)
+    assert (first.outcome, again.outcome) == ("ok", "ok"), (first.log, again.log)
+    assert _figures(again)["allocation_mismatches"] == 1
 
 
 @pytest.mark.parametrize(("granted", "phase"), [(b"\x01\x03", "permission"), (b"\x01\x08", "channel")])
