@@ -46,6 +46,7 @@ class AgentWatch:
         self._stop = threading.Event()
         self._looked = threading.Condition()
         self._living: int | None = None
+        self._others: int | None = None
         self._thread = threading.Thread(target=self._run, name="agent-watch", daemon=True)
 
     def __enter__(self) -> "AgentWatch":
@@ -57,13 +58,19 @@ class AgentWatch:
         self._thread.join()
 
     def wait_until_empty(self, limit_s: float = LET_GO_LIMIT_S) -> int | None:
-        """Wait until the agent holds no call; how many it still holds at the limit, None where it does not tell."""
+        """Wait until the agent holds no more calls than at our first look; how many more it does at the limit.
+
+        What it held then are somebody else's, who shares it. None where it does not tell.
+        """
         deadline = time.monotonic() + limit_s
         with self._looked:
             self._looked.wait(LOOKS_WITHIN_S)  # what it told before now may be older than the last call's end
-            while self._living and (left_s := deadline - time.monotonic()) > 0:
+            while self._left() and (left_s := deadline - time.monotonic()) > 0:
                 self._looked.wait(left_s)
-            return self._living
+            return self._left()
+
+    def _left(self) -> int | None:
+        return None if self._living is None else max(0, self._living - (self._others or 0))
 
     def _run(self) -> None:
         with self._namespace.enter() if self._namespace else contextlib.nullcontext():
@@ -74,6 +81,8 @@ class AgentWatch:
                     self._emit(sample)
                 with self._looked:
                     self._living = sample.active_calls if sample is not None else None
+                    if self._others is None:
+                        self._others = self._living
                     self._looked.notify_all()
                 due = max(due + EVERY_S, time.monotonic())
                 self._stop.wait(max(0.0, due - time.monotonic()))

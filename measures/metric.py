@@ -55,7 +55,8 @@ _DECLARED = (
            "Share of the troubles (faults noticed, errors the agent told of, set-ups tried again) that ended their "
            "call and so were left to a person."),
     Metric("calls_left", "", "counter", "lower", "agent", 0.01,
-           "Calls that the agent still held when all had ended and it had had 45 s to notice."),
+           "Calls that the agent still held when all had ended and it had had 45 s to notice; not told of an agent "
+           "that held some before the first."),
     Metric("socket_ping", "ms", "trend", "lower", "call", 5,
            "From sending a ping by Socket.IO, every five seconds of a call, to its acknowledgement (drills whose "
            "protocol is `socketio`)."),

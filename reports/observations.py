@@ -137,10 +137,15 @@ def _errors_unhealed(harvest: Harvest) -> Observations:
 
 
 def _calls_left(harvest: Harvest) -> Observations:
-    """By the agent's last word after the last call; where it said none, all of them are unknown."""
+    """By the agent's last word after the last call; where it said none, all of them are unknown.
+
+    They are unknown too where it held calls before our first was due: somebody shares it, and a call has no owner.
+    """
+    first_ns = min((call.due_ns for call in harvest.calls), default=0)
+    shared = any(look.active_calls for look in harvest.memory if look.at_ns < first_ns)
     ended_ns = max((call.ended_ns for call in harvest.calls), default=0)
     told = [look for look in harvest.memory if look.at_ns > ended_ns and look.active_calls is not None]
-    if not told or not harvest.calls:
+    if not told or not harvest.calls or shared:
         return Observations(count=None, trials=0, missing=len(harvest.calls))
     last = max(told, key=lambda look: look.at_ns)
     return Observations(count=last.active_calls, trials=len(harvest.calls), missing=harvest.calls_unrecorded)

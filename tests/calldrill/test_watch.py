@@ -89,17 +89,35 @@ def test_a_bad_address_is_refused_without_repeating_a_secret(address: str) -> No
     assert "secret" not in str(told.value)
 
 
-def test_it_tells_when_the_agent_holds_no_call_any_more(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def emit(sample: MemorySample) -> None:
-        if sample.active_calls == 3:
-            monkeypatch.setattr(Page, "content", PAGE.replace(b"} 2", b"} 0").replace(b"} 1", b"} 0"))
+EMPTY = PAGE.replace(b"} 2", b"} 0").replace(b"} 1", b"} 0")
 
-    with AgentWatch(address, emit) as watch:
+
+class Pages:
+    """The pages that an agent shows, one more at each look, the last one for ever."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *pages: bytes) -> None:
+        self._monkeypatch, self._pages, self.shown = monkeypatch, list(pages), threading.Event()
+        self(None)
+
+    def __call__(self, sample: object) -> None:
+        if self._pages:
+            self._monkeypatch.setattr(Page, "content", self._pages.pop(0))
+        elif not self.shown.is_set():
+            self.shown.set()
+
+
+@pytest.mark.parametrize(("before", "during", "after"), [(EMPTY, PAGE, EMPTY), (PAGE, PAGE, PAGE), (PAGE, PAGE, EMPTY)])
+def test_it_tells_when_the_agent_holds_no_call_of_ours_any_more(
+    address: str, monkeypatch: pytest.MonkeyPatch, before: bytes, during: bytes, after: bytes
+) -> None:
+    with AgentWatch(address, Pages(monkeypatch, before, during, after)) as watch:
         assert watch.wait_until_empty(60) == 0
 
 
 def test_it_tells_how_many_are_left_and_that_it_cannot_tell(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with AgentWatch(address, lambda sample: None) as watch:
+    pages = Pages(monkeypatch, EMPTY, PAGE)
+    with AgentWatch(address, pages) as watch:
+        assert pages.shown.wait(30)
         assert watch.wait_until_empty(0.01) == 3
     monkeypatch.setattr(Page, "content", b"process_resident_memory_bytes 4.2e+07\n")
     with AgentWatch(address, lambda sample: None) as watch:

@@ -282,7 +282,8 @@ def test_calls_left_are_what_the_agent_holds_at_the_last_look() -> None:
     after = call.ended_ns + 1
     assert harvest(call, look(after, 1), look(after + 1, 0))["calls_left"].count == 0
     assert harvest(call, look(after + 1, 2), look(after, 0))["calls_left"].count == 2
-    for silent in ((look(call.ended_ns - 1, 0),), (look(after, None),), ()):
+    shared = (look(call.due_ns - 1, 2), look(after, 0))
+    for silent in ((look(call.ended_ns - 1, 0),), (look(after, None),), (), shared):
         seen = harvest(call, *silent)["calls_left"]
         assert (seen.count, seen.missing) == (None, 1)
 
