@@ -41,6 +41,8 @@ STUN_FIRST_BYTE_MAX = 3  # RFC 7983 section 7
 DTLS_FIRST_BYTES = range(20, 64)
 CONSENT_RETRANSMISSIONS = 3  # an answer may take up to 7.5 s, whatever the path's round trip is
 CLOSE_DEADLINE_S = 2.0
+ALLOCATION_MISMATCH = 437
+CLIENT_ADDRESSES = 3  # RFC 8656 section 7.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +192,17 @@ class IcePath(aioice.Connection):
         self._admit(candidate, found)
 
     async def _allocate(self, turn: TurnServer) -> tuple[aioice.Candidate, aioice_ice.StunProtocol]:
+        """From another port where the server still holds an allocation for ours (437, RFC 8656 section 7.4)."""
+        for _ in range(CLIENT_ADDRESSES - 1):
+            try:
+                return await self._allocate_once(turn)
+            except aioice.stun.TransactionFailed as error:
+                code, _ = error.response.attributes.get("ERROR-CODE", (None, ""))
+                if code != ALLOCATION_MISMATCH:
+                    raise
+        return await self._allocate_once(turn)
+
+    async def _allocate_once(self, turn: TurnServer) -> tuple[aioice.Candidate, aioice_ice.StunProtocol]:
         # aioice says bool, and hands it on to asyncio, which takes a context too
         tls: Any = tls_context(turn.ca_file) if turn.tls else False
         return await aioice_ice.relayed_candidate(

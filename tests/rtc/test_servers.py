@@ -4,6 +4,7 @@ import asyncio
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from rtc.path import IceConfig, StunServer, TurnServer
 from rtc.peer import PeerConfig
 from rtc.servers import first_working, server_from_uri
 from tests.conftest import PATIENCE
+from tests.ports import free_port
 from tests.probes.coturn import HOST, PASSWORD, USER, Coturn, is_installed
 from tests.rtc.link import make_end
 from tests.waiting import until
@@ -138,6 +140,47 @@ async def test_candidates_are_trickled_from_the_second_server(silent_port: int, 
             await a.peer.close()
             await b.peer.close()
             clock.stop()
+
+
+@needs_coturn
+@pytest.mark.parametrize("first_ports", [1, 3])
+async def test_a_port_whose_allocation_the_server_still_holds_is_left_for_another(
+    first_ports: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel gives ports out again sooner than the server forgets them; three are tried, no more."""
+    loop, ports = asyncio.get_running_loop(), list[int]()
+    opened, ours = loop.create_datagram_endpoint, free_port()
+
+    async def from_one_port_first(factory: object, **how: Any) -> Any:
+        if "remote_addr" not in how:
+            return await opened(factory, **how)
+        ports.append(ours if len(ports) <= first_ports else 0)
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setblocking(False)
+        sock.bind((HOST, ports[-1]))
+        sock.connect(how["remote_addr"])
+        return await opened(factory, sock=sock)
+
+    with Coturn(tmp_path) as coturn:
+        monkeypatch.setattr(loop, "create_datagram_endpoint", from_one_port_first)
+        clock = FrameClock()
+        relays = IceConfig(
+            addresses=(HOST,), relay_only=True, servers=(TurnServer(HOST, coturn.port, USER, PASSWORD, "udp"),)
+        )
+        first, second = (make_end(clock, config=PeerConfig(ice=relays)) for _ in range(2))
+        try:
+            assert " typ relay " in await first.peer.offer()
+            if first_ports == 1:
+                assert " typ relay " in await second.peer.offer()
+            else:
+                with pytest.raises(NetworkError, match="no local candidate"):
+                    await second.peer.offer()
+        finally:
+            await first.peer.close()
+            await second.peer.close()
+            clock.stop()
+    assert ports == [ours, ours, 0] if first_ports == 1 else [ours] * 4
 
 
 async def test_no_server_and_relay_only_is_said_at_once() -> None:
