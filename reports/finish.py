@@ -39,5 +39,5 @@ def finish(folder: Path, status: Status, ended: Instant | None, language: str = 
     write_whole(folder / JUNIT_FILE, junit(run))
     with speaking(language):
         write_whole(folder / SUMMARY_FILE, summary(run, harvest).encode())
-        write_whole(folder / PAGE_FILE, page(run, harvest).encode())
+        write_whole(folder / PAGE_FILE, page(run, harvest, seen).encode())
     return run

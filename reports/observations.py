@@ -16,21 +16,20 @@ from typing import cast
 import numpy as np
 
 from measures.call import Call, Recovery, Turn
-from measures.clock import NS_PER_S, ms
+from measures.clock import ms
 from measures.host import MemorySample
 from measures.metric import METRICS
 from measures.policy import POLICIES
 from measures.probe import ProbeResult
-from measures.verdict import Observations
+from measures.verdict import Estimate, Observations
 from reports import memory_fit
 from reports.harvest import Harvest
 from reports.latency_notes import noted_latencies
 from reports.policy_check import breaches
+from reports.sessions import Sessions
 
 BYTES_PER_MB = 1_000_000
-# An agent may take a while to let go of what a new call has replaced; what it still holds then is doubled.
 ENDED_BY_TROUBLE = ("setup_failed", "fatal_error", "max_retries_exceeded", "timed_out")
-SETTLES_NS, SETTLED_NS = 2 * NS_PER_S, 12 * NS_PER_S
 
 
 def observations(harvest: Harvest) -> dict[str, Observations]:
@@ -214,20 +213,9 @@ def _policy_broken(harvest: Harvest) -> Observations:
     return counter(None if policy is None else bool(breaches(r, policy)) for _, r in _recoveries(harvest))
 
 
-def session_doubled(harvest: Harvest, recovery: Recovery) -> bool | None:
-    """Whether all that time after media was back the agent told of more living calls than there were callers.
-
-    None where media never came back, or the agent told nothing then.
-    """
-    if recovery.media_back_ns is None:
-        return None
-    first, last = recovery.media_back_ns + SETTLES_NS, recovery.media_back_ns + SETTLED_NS
-    told = [look for look in harvest.memory if first <= look.at_ns <= last and look.active_calls is not None]
-    return all((look.active_calls or 0) > _callers_at(harvest, look.at_ns) for look in told) if told else None
-
-
-def _callers_at(harvest: Harvest, at_ns: int) -> int:
-    return sum(call.started_ns <= at_ns <= call.ended_ns + SETTLES_NS for call in harvest.calls)
+def _sessions_doubled(harvest: Harvest) -> Observations:
+    sessions = Sessions(harvest)
+    return counter(sessions.doubled(recovery) for _, recovery in _recoveries(harvest))
 
 
 def relay_rtt_ms(probe: ProbeResult) -> float | None:
@@ -288,6 +276,12 @@ def _memory_growth(harvest: Harvest) -> Observations:
     return Observations(values=[max(since) - before[-1]]) if before and since else Observations(missing=1)
 
 
+def _fitted(
+    harvest: Harvest, fit: Callable[[Harvest], Estimate | None], wanting_s: Callable[[Harvest], float | None]
+) -> Observations:
+    return Observations(estimate=fit(harvest), wanting_s=wanting_s(harvest))
+
+
 def _history(harvest: Harvest) -> Observations:
     """With no session alive there is no history to be missing."""
     told = [seen for seen in harvest.memory if seen.history_messages_max is not None or seen.active_calls]
@@ -314,7 +308,7 @@ _OBSERVERS: dict[str, Callable[[Harvest], Observations]] = {
     "context_lost": _context_lost,
     "reconnect_attempts": lambda h: trend(float(len(r.attempts)) for _, r in _recoveries(h)),
     "policy_broken": _policy_broken,
-    "sessions_doubled": lambda h: counter(session_doubled(h, r) for _, r in _recoveries(h)),
+    "sessions_doubled": _sessions_doubled,
     "probes_failed": lambda h: counter(probe.outcome != "ok" for probe in h.probes),
     "probe_relay_rtt": lambda h: trend(relay_rtt_ms(probe) for probe in h.probes if probe.probe == "turn"),
     "sample_rtt": _sample_rtt,
@@ -323,11 +317,13 @@ _OBSERVERS: dict[str, Callable[[Harvest], Observations]] = {
     "sample_reordered": _sample_reordered,
     "rtp_loss": _rtp_loss,
     "rtp_jitter": _rtp_jitter,
-    "agent_memory": lambda h: replace(trend(map(memory_mb, h.memory)), slope=memory_fit.by_hour(h)),
+    "agent_memory": lambda h: replace(
+        trend(map(memory_mb, h.memory)), slope=memory_fit.by_hour(h), wanting_s=memory_fit.wanting_by_hour_s(h)
+    ),
     "agent_memory_growth": _memory_growth,
-    "agent_memory_per_call_minute": lambda h: Observations(estimate=memory_fit.by_call_minute(h)),
-    "agent_memory_kept_per_call": lambda h: Observations(estimate=memory_fit.kept_by_call(h)),
-    "agent_hours_to_limit": lambda h: Observations(estimate=memory_fit.hours_to_limit(h)),
+    "agent_memory_per_call_minute": lambda h: _fitted(h, memory_fit.by_call_minute, memory_fit.wanting_s),
+    "agent_memory_kept_per_call": lambda h: _fitted(h, memory_fit.kept_by_call, memory_fit.wanting_s),
+    "agent_hours_to_limit": lambda h: _fitted(h, memory_fit.hours_to_limit, memory_fit.wanting_by_hour_s),
     "history_messages": _history,
     "impairment_unproven": lambda h: counter(
         [not proof.passed for proof in h.proofs] + [not proof.passed for proof in h.sites]

@@ -8,6 +8,7 @@ own, allowed by its hash: it makes figures larger, and without it nothing is mis
 import base64
 import hashlib
 import json
+from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
@@ -17,6 +18,7 @@ from markupsafe import Markup
 from measures.call import Call
 from measures.metric import METRICS
 from measures.run import Run
+from measures.verdict import Observations
 from reports.call_diary import BADGES, diary_rows
 from reports.downloads import downloads
 from reports.harvest import Harvest
@@ -56,8 +58,8 @@ SCRIPT = (resources.files("reports") / "templates" / "zoom.js").read_text()
 SCRIPT_HASH = f"sha256-{base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()}"
 
 
-def page(run: Run, harvest: Harvest) -> str:
-    """The whole page, in the language spoken now."""
+def page(run: Run, harvest: Harvest, seen: Mapping[str, Observations]) -> str:
+    """The whole page, in the language spoken now; ``seen`` is what was observed of the harvest."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("reports"),
         autoescape=True,
@@ -73,10 +75,10 @@ def page(run: Run, harvest: Harvest) -> str:
         "told": told,
     }
     environment.globals |= {"_": say, "zip": zip}
-    return environment.get_template("report.html").render(context(run, harvest))
+    return environment.get_template("report.html").render(context(run, harvest, seen))
 
 
-def context(run: Run, harvest: Harvest) -> dict[str, Any]:
+def context(run: Run, harvest: Harvest, seen: Mapping[str, Observations]) -> dict[str, Any]:
     """Everything the template shows."""
     verdicts = [verdict_row(verdict) for verdict in run.verdicts]
     return {
@@ -89,7 +91,7 @@ def context(run: Run, harvest: Harvest) -> dict[str, Any]:
         "why": sentence_case(say_reason(run.reason)),
         "verdicts": verdicts,
         "broken": [row for row in verdicts if row.outcome != "passed"],
-        "tiles": tiles(harvest),
+        "tiles": tiles(harvest, seen),
         "pictures": {name: (drawn, Markup(drawn.svg)) for name, drawn in pictures(run, harvest).items()},  # noqa: S704
         "ramp": ramp_view(run.capacity),
         "files": downloads(harvest, run.capacity),
@@ -129,7 +131,7 @@ def _calls(harvest: Harvest) -> dict[str, Any]:
     """What is told of calls, each table bounded: of very many the worst, and how many more there are."""
     shown = _worst_calls(harvest)
     steps, setups = setup_table(shown)
-    recoveries, diary = recovery_rows(harvest), diary_rows(shown, harvest.events)
+    recoveries, recoveries_left_out = recovery_rows(harvest, MOST_RECOVERIES)
     return {
         "calls": [call_row(call) for call in shown],
         "calls_left_out": len(harvest.calls) - len(shown),
@@ -139,12 +141,12 @@ def _calls(harvest: Harvest) -> dict[str, Any]:
         "ladders": ladders(harvest),
         "arrows": ARROWS,
         "ways": WAYS,
-        "diary": diary,
+        "diary": diary_rows(shown, harvest.events),
         "diary_left_out": len(harvest.calls) - len(shown),
         "badges": BADGES,
         "grades": GRADES,
-        "recoveries": recoveries[:MOST_RECOVERIES],
-        "recoveries_left_out": max(0, len(recoveries) - MOST_RECOVERIES),
+        "recoveries": recoveries,
+        "recoveries_left_out": recoveries_left_out,
     }
 
 

@@ -25,12 +25,11 @@ def summary(run: Run, harvest: Harvest) -> str:
     if run.verdicts:
         parts.append(_table(HEADS,
                             [_verdict(verdict_row(verdict)) for verdict in run.verdicts]))  # fmt: skip
-    rows = recovery_rows(harvest)
+    rows, more = recovery_rows(harvest, MOST_RECOVERIES)
     if rows:
-        table = _table(RECOVERY_HEADS, list(map(_recovery, rows[:MOST_RECOVERIES])))
-        parts += ["### " + say("Recoveries"), table]
-    if len(rows) > MOST_RECOVERIES:
-        parts.append(say("{n} more are in the report.", n=len(rows) - MOST_RECOVERIES))
+        parts += ["### " + say("Recoveries"), _table(RECOVERY_HEADS, list(map(_recovery, rows)))]
+    if more:
+        parts.append(say("{n} more are in the report.", n=more))
     parts.append(_text(_remarks(run, harvest)))
     return "\n\n".join(part for part in parts if part) + "\n"
 

@@ -3,9 +3,8 @@
 A cell is text, or None with a reason beside it in the row or in the template. Nothing here judges.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 from measures.call import Attempt, Call, Recovery
 from measures.distribution import Distribution
@@ -13,10 +12,12 @@ from measures.metric import METRICS
 from measures.policy import POLICIES
 from measures.threshold import Threshold
 from measures.verdict import Observations, Verdict, judge
+from reports.gaps import longest_recoveries
 from reports.harvest import Harvest
 from reports.language import say
-from reports.observations import observations, owes_turn, session_doubled, setup_ms, since_fault_ms, turn_latencies_ms
+from reports.observations import owes_turn, setup_ms, since_fault_ms, turn_latencies_ms
 from reports.policy_check import breaches
+from reports.sessions import Sessions
 from reports.told import say_reason, told
 from reports.words import duration, interval, plural, quantity, requirement, title
 
@@ -95,9 +96,8 @@ _TREND_TILES = (
 )
 
 
-def tiles(harvest: Harvest) -> list[Tile]:
+def tiles(harvest: Harvest, seen: Mapping[str, Observations]) -> list[Tile]:
     """The handful of figures that a reader looks for first, judged or not."""
-    seen = observations(harvest)
     made: list[Tile] = []
     total = len(harvest.calls) + harvest.calls_unrecorded
     if total:
@@ -205,12 +205,14 @@ class RecoveryRow:
     doubled: bool | None
 
 
-def recovery_rows(harvest: Harvest) -> list[RecoveryRow]:
-    """Every recovery, in the order of the calls."""
-    return list(chain.from_iterable((_recovery(harvest, call, r) for r in call.recoveries) for call in harvest.calls))
+def recovery_rows(harvest: Harvest, most: int) -> tuple[list[RecoveryRow], int]:
+    """The longest, at most so many of them, in the order of the calls, and how many more there are."""
+    sessions, total = Sessions(harvest), sum(len(call.recoveries) for call in harvest.calls)
+    rows = [_recovery(harvest, sessions, *one) for one in longest_recoveries(harvest, most)]
+    return rows, total - len(rows)
 
 
-def _recovery(harvest: Harvest, call: Call, recovery: Recovery) -> RecoveryRow:
+def _recovery(harvest: Harvest, sessions: Sessions, call: Call, recovery: Recovery) -> RecoveryRow:
     owed = owes_turn(call, recovery)
     contexts = {True: "kept", False: "lost", None: "not proved"}
     return RecoveryRow(
@@ -224,7 +226,7 @@ def _recovery(harvest: Harvest, call: Call, recovery: Recovery) -> RecoveryRow:
         first_answer_why="no answer came after the fault" if owed else "no turn was left to be answered",
         context=contexts[recovery.context_kept],
         policy=breaches(recovery, policy) if (policy := POLICIES.get(harvest.plan.policy)) else None,
-        doubled=session_doubled(harvest, recovery),
+        doubled=sessions.doubled(recovery),
     )
 
 

@@ -4,6 +4,7 @@ Of too many, those that went worst are drawn, in the order in which they began.
 """
 
 from measures.call import Call, Recovery
+from reports.gaps import longest_recoveries
 from reports.harvest import Harvest
 from reports.told import told
 
@@ -28,14 +29,7 @@ def _badness(call: Call | None) -> int:
 
 def recovery_rows(harvest: Harvest) -> list[tuple[Call, Recovery]]:
     """The recoveries drawn, with their calls."""
-    every = [(call, recovery) for call in harvest.calls for recovery in call.recoveries]
-    if len(every) <= MOST_RECOVERIES:
-        return every
-    return sorted(every, key=lambda row: -_gap_ns(row[1]))[:MOST_RECOVERIES]
-
-
-def _gap_ns(recovery: Recovery) -> float:
-    return float("inf") if recovery.media_back_ns is None else recovery.media_back_ns - recovery.began_ns
+    return longest_recoveries(harvest, MOST_RECOVERIES)
 
 
 def recovery_label(harvest: Harvest, call: Call, recovery: Recovery) -> str:

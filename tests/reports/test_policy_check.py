@@ -8,8 +8,9 @@ from measures.call import Attempt, Call, Recovery
 from measures.host import MemorySample
 from measures.policy import POLICIES, VOICE_HOOK, WIDGET
 from reports.harvest import Plan, harvest_of
-from reports.observations import observe, session_doubled
+from reports.observations import observe
 from reports.policy_check import breaches
+from reports.sessions import Sessions
 from tests.reports import rig
 
 
@@ -66,7 +67,7 @@ def test_a_session_that_lives_twice_is_seen() -> None:
 
     def told(active: int | None) -> bool | None:
         looks = [MemorySample(healed.media_back_ns + n * 10**9, 1, 1, active, 1) for n in range(1, 11)]
-        return session_doubled(harvest_of([call, *looks]), healed)
+        return Sessions(harvest_of([call, *looks])).doubled(healed)
 
     assert (told(1), told(2), told(None)) == (False, True, None)
-    assert session_doubled(harvest_of([call]), replace(healed, media_back_ns=None)) is None
+    assert Sessions(harvest_of([call])).doubled(replace(healed, media_back_ns=None)) is None

@@ -16,12 +16,13 @@ from reports.folder import read_run
 from reports.harvest import Harvest, Plan, harvest_of
 from reports.judge import judge_run
 from reports.memory import memory_facts
+from reports.observations import observations
 from reports.plots import pictures
 from reports.plots.timeline import network_spans
 from reports.proofs import impairment_words, proof_view
 from reports.reach import host_of, matrix
 from reports.sampling import stream_rows
-from reports.views import recovery_rows, tiles
+from reports.views import Tile, recovery_rows, tiles
 from tests.reports import rig
 
 
@@ -122,7 +123,7 @@ def test_memory_of_an_agent_that_tells_little() -> None:
 
 
 def test_recoveries_tell_what_never_came(harvest: Harvest) -> None:
-    rows = recovery_rows(harvest)
+    rows, _ = recovery_rows(harvest, 9)
     assert len(rows) == sum(len(call.recoveries) for call in harvest.calls)
     (dead,) = (row for row in rows if row.media_back is None)
     assert (dead.call, dead.first_answer, dead.context) == ("call-3", None, "not proved")
@@ -136,10 +137,22 @@ def test_a_fault_long_before_is_not_behind_a_gap(harvest: Harvest) -> None:
     assert harvest.fault_behind(late) == ""
 
 
+def tiles_of(harvest: Harvest) -> list[Tile]:
+    return tiles(harvest, observations(harvest))
+
+
+def test_of_very_many_recoveries_the_longest_are_shown(harvest: Harvest) -> None:
+    call = harvest.calls[0]
+    gaps = [Recovery("silence", rig.at(10), rig.at(12), (), rig.at(10 + s), None, None) for s in (3, 9, 4, 8)]
+    gaps.append(replace(gaps[0], media_back_ns=None))
+    rows, more = recovery_rows(harvest_of([replace(call, recoveries=tuple(gaps))]), 3)
+    assert ([row.media_back for row in rows], more) == (["9 s", "8 s", None], 2)
+
+
 def test_a_run_cut_short_before_its_calls_has_no_count_of_them() -> None:
-    (cut,) = tiles(Harvest(plan=Plan(5, 8, complete=False)))
+    (cut,) = tiles_of(Harvest(plan=Plan(5, 8, complete=False)))
     assert (cut.value, cut.beside) == (None, "5 calls left no record")
-    whole = tiles(Harvest(plan=Plan(5, 8, complete=True)))
+    whole = tiles_of(Harvest(plan=Plan(5, 8, complete=True)))
     assert whole[0].value == "0 of 5"
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import reports.blocks
 import reports.stream
 from measures.record import BadLine, encode_record
 from measures.sample import Sample
@@ -24,7 +25,7 @@ def read(path: Path) -> tuple[list[object], int]:
 
 
 def test_blocks_read_what_lines_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reports.stream, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(reports.blocks, "BLOCK_BYTES", 1000)
     rig.failing(tmp_path)
     records = rig.records(rig.Scene(latency_ms=960.0, media_lost_call=2, failed_probe=True))
     found, packets = read(tmp_path / "samples.jsonl")
@@ -79,7 +80,7 @@ def test_a_crash_costs_the_last_line_at_most(tmp_path_factory: pytest.TempPathFa
     path.write_bytes(content)
     whole, rest = content.count(b"\n"), content.rpartition(b"\n")[2]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reports.stream, "BLOCK_BYTES", block)
+        patch.setattr(reports.blocks, "BLOCK_BYTES", block)
         found, packets = read(path)
     complete = bool(rest) and rest + b"\n" in GOOD  # only the newline was lost
     assert packets == whole + complete
@@ -87,8 +88,9 @@ def test_a_crash_costs_the_last_line_at_most(tmp_path_factory: pytest.TempPathFa
 
 
 def test_a_line_that_never_ends_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reports.stream, "LINE_MOST_BYTES", 5000)
-    monkeypatch.setattr(reports.stream, "BLOCK_BYTES", 1000)
+    for module in (reports.blocks, reports.stream):
+        monkeypatch.setattr(module, "LINE_MOST_BYTES", 5000)
+    monkeypatch.setattr(reports.blocks, "BLOCK_BYTES", 1000)
     path = tmp_path / "samples.jsonl"
     path.write_bytes(GOOD[0] + b"x" * 20_000 + b"\n" + GOOD[1])
     found, packets = read(path)
