@@ -6,7 +6,7 @@
 * ``slope`` and an ``estimate`` come with an interval of their own, and are judged by it in the same way.
 * ``count``, ``min``, ``max``, ``value`` are facts about this run and are compared as they are.
 * Where there is nothing to judge, the verdict is *not enough data*; where the interval straddles the limit, the
-  verdict also says about how many more observations would decide (`measures.evidence`).
+  verdict also says about how many more observations, or how much more time, would decide (`measures.evidence`).
 
 What is missing never helps a verdict, and each kind says how:
 
@@ -26,22 +26,32 @@ from typing import Literal
 import numpy as np
 
 from measures.distribution import Interval, proportion_interval, quantile, quantile_interval
-from measures.evidence import more_trials
+from measures.evidence import fewest_trials, more_time_s, more_trials
 from measures.metric import metric
 from measures.threshold import Operator, Threshold, unit_of
 
+S_PER_MIN, MIN_PER_H = 60, 60
+TINY = 1e-9
+TOO_NEAR = ": it lies too near the limit for more to tell"
+
 Outcome = Literal["passed", "failed", "not enough data"]
-Projection = Callable[[], int | None]  # asked only where a verdict is undecided: it takes some search
+Projection = Callable[[], str]  # what more would tell; asked only where a verdict is undecided: it takes some search
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure that comes with its 95 % interval, as a fitted slope does; in the metric's unit."""
+    """A figure that comes with its 95 % interval, as a fitted slope does; in the metric's unit.
+
+    ``lasted_s``: how long what it was fitted to went on. ``inverse``: the fit gave its inverse, as a time until
+    something is full is the inverse of how fast it fills.
+    """
 
     value: float
     low: float
     high: float
     n: int
+    lasted_s: float | None = None
+    inverse: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +61,7 @@ class Observations:
     ``missing`` counts values that should be there and are not. For a rate ``successes`` of ``trials`` had the
     property the metric names. ``estimate`` is the one of that kind of metric, ``slope`` the trend's change by the hour.
     A counter's ``count`` is None when nothing that could have counted ever ran, and its
-    ``trials`` tells how many could have counted.
+    ``trials`` tells how many could have counted. ``wanting_s``: what a run lacked to be long enough for a fit.
     """
 
     values: Sequence[float] = ()
@@ -61,6 +71,7 @@ class Observations:
     count: int | None = None
     estimate: Estimate | None = None
     slope: Estimate | None = None
+    wanting_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +126,7 @@ def judge(threshold: Threshold, seen: Observations, confidence: float = 0.95) ->
     if kind == "rate":
         return _judge_rate(threshold, seen, confidence)
     if kind == "estimate" or threshold.aggregate == "slope":
-        return _judge_estimate(threshold, seen.slope if threshold.aggregate == "slope" else seen.estimate)
+        return _judge_estimate(threshold, seen)
     if threshold.aggregate in ("min", "max", "count", "value"):
         return _judge_fact(threshold, seen)
     return _judge_quantile(threshold, seen, confidence)
@@ -214,28 +225,66 @@ def holds(threshold: Threshold, value: float) -> bool:
 
 def _judge_rate(threshold: Threshold, seen: Observations, confidence: float) -> Verdict:
     if seen.trials == 0:
-        return _verdict(threshold, None, None, 0, seen.missing, "not enough data", "nothing was tried")
+        reason = "nothing was tried" + _at_least(threshold, threshold.limit, confidence)
+        return _verdict(threshold, None, None, 0, seen.missing, "not enough data", reason)
     total = seen.trials + seen.missing
     low, _ = proportion_interval(seen.successes, total, confidence)
     _, high = proportion_interval(seen.successes + seen.missing, total, confidence)
-    more = partial(more_trials, seen.successes, seen.trials, threshold.limit)
+    more = partial(_more_of_a_rate, seen, threshold.limit, confidence)
     return _by_interval(threshold, seen.successes / seen.trials, (low, high), seen.trials, seen.missing, more)
 
 
-def _judge_estimate(threshold: Threshold, estimate: Estimate | None) -> Verdict:
+def _more_of_a_rate(seen: Observations, limit: float, confidence: float) -> str:
+    """With more trials more go missing: where these alone can cross the limit, no number of trials would tell."""
+    total = seen.trials + seen.missing
+    if seen.missing and seen.successes / total <= limit <= (seen.successes + seen.missing) / total:
+        return ": what is missing would decide it, not more samples"
+    nearest = seen.successes if seen.successes / total > limit else seen.successes + seen.missing
+    return _more_samples(more_trials(nearest, total, limit, confidence))
+
+
+def _judge_estimate(threshold: Threshold, seen: Observations) -> Verdict:
+    estimate = seen.slope if threshold.aggregate == "slope" else seen.estimate
     if estimate is None:
-        return _verdict(threshold, None, None, 0, 0, "not enough data", "too little was measured to fit it")
-    return _by_interval(threshold, estimate.value, (estimate.low, estimate.high), estimate.n, 0, lambda: None)
+        begin = f": about {duration(seen.wanting_s)} more would be a beginning" if seen.wanting_s else ""
+        reason = "too little was measured to fit it" + begin
+        return _verdict(threshold, None, None, 0, 0, "not enough data", reason)
+    more = partial(_more_time, estimate, threshold.limit)
+    return _by_interval(threshold, estimate.value, (estimate.low, estimate.high), estimate.n, 0, more)
+
+
+def _more_time(estimate: Estimate, limit: float) -> str:
+    if estimate.lasted_s is None:
+        return ": more time would tell"
+    value, low, high = estimate.value, estimate.low, estimate.high
+    if estimate.inverse:
+        value, low, high, limit = (1 / max(x, TINY) for x in (value, high, low, limit))
+    reach = high - value if limit >= value else value - low
+    more_s = more_time_s(reach, abs(limit - value), estimate.lasted_s)
+    return TOO_NEAR if more_s is None else f": about {duration(more_s)} more like this would tell, four times of five"
 
 
 def _judge_quantile(threshold: Threshold, seen: Observations, confidence: float) -> Verdict:
     total = len(seen.values) + seen.missing
+    p = _share(threshold)
     if total == 0:
-        return _verdict(threshold, None, None, 0, 0, "not enough data", "nothing was measured")
-    p, ordered = _share(threshold), _ordered(threshold, seen)
+        reason = "nothing was measured" + _at_least(threshold, p, confidence)
+        return _verdict(threshold, None, None, 0, 0, "not enough data", reason)
+    ordered = _ordered(threshold, seen)
     interval = quantile_interval(ordered, p, confidence)
-    more = partial(more_trials, int(np.searchsorted(ordered, threshold.limit, "right")), total, p)
-    return _by_interval(threshold, quantile(ordered, p), interval, total - seen.missing, seen.missing, more)
+    side: Literal["left", "right"] = "left" if threshold.operator in ("<", ">=") else "right"
+    within = int(np.searchsorted(ordered, threshold.limit, side))
+    return _by_interval(
+        threshold, quantile(ordered, p), interval, total - seen.missing, seen.missing,
+        lambda: _more_samples(more_trials(within, total, p, confidence)),
+    )  # fmt: skip
+
+
+def _at_least(threshold: Threshold, share: float, confidence: float) -> str:
+    """A quantile keeps an upper limit where more than its share lies below; a rate a lower one where it is above."""
+    above = (threshold.operator in ("<", "<=")) == (metric(threshold.metric).kind == "trend")
+    fewest = fewest_trials(share, above, confidence)
+    return "" if fewest is None or threshold.operator == "==" else f": it takes {fewest} at least"
 
 
 def _by_interval(
@@ -264,14 +313,24 @@ def _interval_reason(outcome: Outcome, unbounded: bool, missing: int, more: Proj
     if outcome == "failed":
         return "the whole 95 % interval breaks the limit" + gone
     trouble = "too few values for a 95 % interval" if unbounded else "the 95 % interval straddles the limit"
-    return trouble + gone + _wanted(more())
+    return trouble + gone + more()
 
 
-def _wanted(more: int | None) -> str:
-    return ": more samples would tell" if not more else f": about {two_digits(more)} more like these would tell"
+def _more_samples(more: int | None) -> str:
+    return TOO_NEAR if not more else f": about {two_digits(more)} more like these would tell, four times of five"
 
 
 def two_digits(number: int) -> int:
     """Rounded up to two significant digits: a projection is no count."""
     step = 10 ** max(0, len(str(number)) - 2)
     return int(-(-number // step) * step)
+
+
+def duration(seconds: float) -> str:
+    """As long as that, rounded up: in seconds, minutes or hours, whichever a person would say."""
+    whole = math.ceil(seconds)
+    if whole < 2 * S_PER_MIN:
+        return f"{two_digits(whole)} s"
+    if whole < 2 * S_PER_MIN * MIN_PER_H:
+        return f"{two_digits(-(-whole // S_PER_MIN))} min"
+    return f"{two_digits(-(-whole // (S_PER_MIN * MIN_PER_H)))} h"

@@ -22,7 +22,6 @@ BYTES_PER_MB = 1_000_000
 NEVER_H = 1e6
 LEAST_SPAN_S = 30.0
 LEAST_SPAN_BY_HOUR_S = 300.0  # what a minute adds says nothing of an hour: most of it is the warming up of caches
-MOST_LOOKS = 1200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +43,6 @@ def looks_of(harvest: Harvest) -> Looks | None:
     if not len(starts):
         return None
     seen = [look for look in harvest.memory if starts[0] <= look.at_ns <= ends[-1]]
-    seen = seen[:: -(-len(seen) // MOST_LOOKS) or 1]
     at_ns = np.array([look.at_ns for look in seen], dtype=np.int64)
     if len(at_ns) < 2 or (at_ns[-1] - at_ns[0]) < LEAST_SPAN_S * NS_PER_S:
         return None
@@ -72,11 +70,26 @@ def _lived_ns(moments: Ints, at_ns: Ints, before: Ints) -> Ints:
 def _fitted(harvest: Harvest, column: Callable[[Looks], Floats], factor: float = 1.0) -> Estimate | None:
     looks = looks_of(harvest)
     fit = None if looks is None else fit_last(looks.memory_mb, [looks.alive, looks.most_alive, column(looks)])
-    return None if fit is None else _estimate(fit, factor)
+    return None if looks is None or fit is None else _estimate(fit, factor, float(looks.at_s[-1]))
 
 
-def _estimate(fit: Fit, factor: float) -> Estimate:
-    return Estimate(factor * fit.slope, factor * fit.low, factor * fit.high, fit.n)
+def _estimate(fit: Fit, factor: float, lasted_s: float) -> Estimate:
+    return Estimate(factor * fit.slope, factor * fit.low, factor * fit.high, fit.n, lasted_s)
+
+
+def wanting_s(harvest: Harvest, least_s: float = LEAST_SPAN_S) -> float | None:
+    """What the looks while calls lived lack to be long enough for a fit; None where they are, or there are none."""
+    if not harvest.calls:
+        return None
+    first, last = min(call.started_ns for call in harvest.calls), max(call.ended_ns for call in harvest.calls)
+    at_ns = [look.at_ns for look in harvest.memory if first <= look.at_ns <= last]
+    lasted_s = (max(at_ns) - min(at_ns)) / NS_PER_S if at_ns else 0.0
+    return least_s - lasted_s if at_ns and lasted_s < least_s else None
+
+
+def wanting_by_hour_s(harvest: Harvest) -> float | None:
+    """The same of a slope by the hour, which needs more."""
+    return wanting_s(harvest, LEAST_SPAN_BY_HOUR_S)
 
 
 def by_hour(harvest: Harvest) -> Estimate | None:
@@ -108,4 +121,4 @@ def hours_to_limit(harvest: Harvest) -> Estimate | None:
     def hours(mb_per_h: float) -> float:
         return NEVER_H if mb_per_h <= 0 else min(NEVER_H, max(0.0, left_mb) / mb_per_h)
 
-    return Estimate(hours(slope.value), hours(slope.high), hours(slope.low), slope.n)
+    return Estimate(hours(slope.value), hours(slope.high), hours(slope.low), slope.n, slope.lasted_s, inverse=True)
