@@ -7,28 +7,15 @@ and the first answer marked. What the network did crosses all lanes.
 
 from collections.abc import Sequence
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Patch
 
 from measures.call import Call, CallEvent
 from reports.harvest import Harvest
 from reports.language import say
-from reports.plots.ink import (
-    AGENT,
-    CALLER,
-    CONNECTING,
-    FAULT,
-    INK,
-    NETWORK,
-    PAPER,
-    QUIET,
-    RECONNECTING,
-    new_figure,
-    page_style,
-    quiet_axes,
-)  # fmt: skip
+from reports.plots.ink import AGENT, CALLER, CONNECTING, FAULT, NETWORK, QUIET, RECONNECTING, page_style
+from reports.plots.row_chart import HATCH, RowChart, legend_mark
 from reports.plots.rows import MOST_CALLS, call_rows
 from reports.plots.timeline import draw_network, seconds, xlabel
 
@@ -67,103 +54,76 @@ def figure(harvest: Harvest) -> Figure | None:
     ids = call_rows(harvest)
     if not ids:
         return None
+    calls = {call.id: call for call in harvest.calls}
+    told: dict[str, list[CallEvent]] = {call_id: [] for call_id in ids}
+    for event in harvest.events:
+        if event.call_id in told:
+            told[event.call_id].append(event)
     with page_style():
-        fig = new_figure(1.35 + 0.62 * len(ids))
-        ax = fig.subplots()
-        quiet_axes(ax)
-        ax.grid(visible=False, axis="y")
+        chart = RowChart(ids, row_in=0.62, head_in=1.35)
         for lane, call_id in enumerate(ids):
-            _lane(ax, harvest, lane, call_id)
-        ax.set_ylim(len(ids) - 0.45, -0.6)
-        ax.set_yticks(range(len(ids)), ids)
-        ax.tick_params(axis="y", labelcolor=INK)
-        _limits(ax, harvest)
-        ax.set_xlabel(xlabel(harvest))
-        draw_network(ax, harvest, labels=True)
-        fig.legend(handles=_legend(), loc="outside lower center", ncols=6, fontsize=8.5, columnspacing=1.4)
-    return fig
+            _lane(chart, harvest, lane, calls.get(call_id), told[call_id])
+        chart.finish(xlabel(harvest), _legend(), 6, _limits(harvest))
+        draw_network(chart.axes, harvest, labels=True)
+    return chart.figure
 
 
-def _limits(ax: Axes, harvest: Harvest) -> None:
+def _limits(harvest: Harvest) -> tuple[float, float]:
     moments = [call.ended_ns for call in harvest.calls] + [event.at_ns for event in harvest.events]
-    ends = [seconds(harvest, moment) for moment in moments]
-    starts = [seconds(harvest, call.due_ns) for call in harvest.calls] + ends
-    room = 0.012 * max(1.0, max(ends) - min(starts))
-    ax.set_xlim(min(starts) - room, max(ends) + room)
+    first = min([call.due_ns for call in harvest.calls] + moments)
+    begin, end = seconds(harvest, first), seconds(harvest, max(moments))
+    room = 0.012 * max(1.0, end - begin)
+    return begin - room, end + room
 
 
-def _lane(ax: Axes, harvest: Harvest, lane: int, call_id: str) -> None:
-    told = [event for event in harvest.events if event.call_id == call_id]
-    events = [event for event in told if event.name == "state"]
-    call = next((call for call in harvest.calls if call.id == call_id), None)
+def _lane(chart: RowChart, harvest: Harvest, lane: int, call: Call | None, told: Sequence[CallEvent]) -> None:
     end_ns = call.ended_ns if call else told[-1].at_ns
-    _ribbon(ax, harvest, lane, events, end_ns)
-    if call is not None:
-        _speech(ax, harvest, lane, call)
-        _faults(ax, harvest, lane, call)
-        if call.outcome != "completed":
-            ax.plot([seconds(harvest, end_ns)], [lane + RIBBON[0]], "X", color=FAULT, markersize=8, zorder=5)
-    else:
-        ax.text(
+    _ribbon(chart, harvest, lane, [event for event in told if event.name == "state"], end_ns)
+    if call is None:
+        chart.axes.text(
             seconds(harvest, end_ns), lane + 0.1, "  " + say("left no record"), color=FAULT, va="center", fontsize=8.5
         )
+        return
+    _speech(chart, harvest, lane, call)
+    _faults(chart, harvest, lane, call)
+    if call.outcome != "completed":
+        chart.mark(lane + RIBBON[0], seconds(harvest, end_ns), "X", FAULT, 8)
 
 
-def _bars(ax: Axes, spans: Sequence[tuple[float, float]], lane: int, place: tuple[float, float], colour: str) -> None:
-    if spans:
-        ax.broken_barh(list(spans), (lane + place[0], place[1]), facecolors=colour, linewidth=0, zorder=2)
-
-
-def _ribbon(ax: Axes, harvest: Harvest, lane: int, events: Sequence[CallEvent], end_ns: int) -> None:
+def _ribbon(chart: RowChart, harvest: Harvest, lane: int, events: Sequence[CallEvent], end_ns: int) -> None:
     until = [*(event.at_ns for event in events[1:]), end_ns]
     for event, next_ns in zip(events, until, strict=False):  # without events there is no ribbon
-        begin = seconds(harvest, event.at_ns)
-        width = max(0.0, seconds(harvest, next_ns) - begin)
-        _bars(ax, [(begin, width)], lane, RIBBON, STATE_INK.get(event.detail, QUIET))
+        colour = STATE_INK.get(event.detail, QUIET)
+        chart.bar(lane, seconds(harvest, event.at_ns), seconds(harvest, next_ns), RIBBON, colour)
 
 
-def _speech(ax: Axes, harvest: Harvest, lane: int, call: Call) -> None:
-    said = [(turn.caller_speech_start_ns, turn.caller_speech_end_ns) for turn in call.turns]
-    heard = [
-        (turn.agent_speech_start_ns, turn.agent_speech_end_ns or turn.agent_speech_start_ns)
-        for turn in call.turns
-        if turn.agent_speech_start_ns is not None
-    ]
-    for spans, place, colour in ((said, CALLER_BAR, CALLER), (heard, AGENT_BAR, AGENT)):
-        widths = [(seconds(harvest, a), seconds(harvest, b) - seconds(harvest, a)) for a, b in spans]
-        _bars(ax, widths, lane, place, colour)
+def _speech(chart: RowChart, harvest: Harvest, lane: int, call: Call) -> None:
     for turn in call.turns:
+        asked = seconds(harvest, turn.caller_speech_end_ns)
+        chart.bar(lane, seconds(harvest, turn.caller_speech_start_ns), asked, CALLER_BAR, CALLER)
         if turn.agent_speech_start_ns is None:
-            x = seconds(harvest, turn.caller_speech_end_ns)
-            ax.plot([x], [lane + AGENT_BAR[0] + 0.11], "x", color=FAULT, markersize=5.5, markeredgewidth=1.6, zorder=4)
+            chart.mark(lane + AGENT_BAR[0] + 0.11, asked, "X", FAULT, 5.5)
+        else:
+            heard, over = turn.agent_speech_start_ns, turn.agent_speech_end_ns or turn.agent_speech_start_ns
+            chart.bar(lane, seconds(harvest, heard), seconds(harvest, over), AGENT_BAR, AGENT)
 
 
-def _faults(ax: Axes, harvest: Harvest, lane: int, call: Call) -> None:
+def _faults(chart: RowChart, harvest: Harvest, lane: int, call: Call) -> None:
+    def mark(at_ns: int | None, height: float, shape: str, colour: str, size_pt: float = 6.5) -> None:
+        if at_ns is not None:
+            chart.mark(lane + height, seconds(harvest, at_ns), shape, colour, size_pt)
+
     for recovery in call.recoveries:
-        begin = seconds(harvest, recovery.began_ns)
         back_ns = call.ended_ns if recovery.media_back_ns is None else recovery.media_back_ns
-        box = Rectangle(
-            (begin, lane - 0.24), seconds(harvest, back_ns) - begin, 0.58, facecolor="none", edgecolor=FAULT,
-            hatch="////", linewidth=0.9, zorder=1.5,
-        )  # fmt: skip
-        ax.add_patch(box)
-        _mark(ax, seconds(harvest, recovery.noticed_ns), lane - 0.24, "v", FAULT)
+        chart.gap(lane, seconds(harvest, recovery.began_ns), seconds(harvest, back_ns), (-0.24, 0.58))
+        mark(recovery.noticed_ns, -0.24, "v", FAULT)
         for attempt in recovery.attempts:
-            _mark(ax, seconds(harvest, attempt.began_ns), lane + 0.05, "d", RECONNECTING)
-        if recovery.media_back_ns is not None:
-            _mark(ax, seconds(harvest, recovery.media_back_ns), lane + 0.34, "^", CALLER)
-        if recovery.first_turn_ns is not None:
-            _mark(ax, seconds(harvest, recovery.first_turn_ns), lane + 0.2, "*", AGENT, 9)
-
-
-def _mark(ax: Axes, x: float, y: float, shape: str, colour: str, size: float = 6.5) -> None:
-    ax.plot([x], [y], shape, color=colour, markersize=size, markeredgecolor=PAPER, markeredgewidth=0.8, zorder=5)
+            mark(attempt.began_ns, 0.05, "d", RECONNECTING)
+        mark(recovery.media_back_ns, 0.34, "^", CALLER)
+        mark(recovery.first_turn_ns, 0.2, "*", AGENT, 9)
 
 
 def _legend() -> list[Patch | Line2D]:
-    def mark(shape: str, colour: str, label: str, size: float = 6.5) -> Line2D:
-        return Line2D([], [], marker=shape, color=colour, linestyle="none", markersize=size, label=label)
-
     return [
         Patch(color=CONNECTING, label=say("connecting")),
         Patch(color=QUIET, label=say("active")),
@@ -171,10 +131,10 @@ def _legend() -> list[Patch | Line2D]:
         Patch(color=AGENT, label=say("agent answers")),
         Patch(color=RECONNECTING, label=say("reconnecting")),
         Patch(color=FAULT, label=say("error")),
-        Patch(facecolor="none", edgecolor=FAULT, hatch="////", label=say("media gap")),
-        mark("v", FAULT, say("noticed")),
-        mark("d", RECONNECTING, say("attempt")),
-        mark("^", CALLER, say("media back")),
-        mark("*", AGENT, say("first answer"), 9),
+        Patch(facecolor="none", edgecolor=FAULT, hatch=HATCH, label=say("media gap")),
+        legend_mark("v", FAULT, say("noticed")),
+        legend_mark("d", RECONNECTING, say("attempt")),
+        legend_mark("^", CALLER, say("media back")),
+        legend_mark("*", AGENT, say("first answer"), 9),
         Line2D([], [], color=NETWORK, linestyle=(0, (4, 2)), label=say("network event")),
     ]

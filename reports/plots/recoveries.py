@@ -10,19 +10,8 @@ from measures.clock import NS_PER_S
 from measures.run import Run
 from reports.harvest import Harvest
 from reports.language import say
-from reports.plots.ink import (
-    AGENT,
-    CALLER,
-    CONNECTING,
-    FAULT,
-    INK,
-    PAPER,
-    QUIET,
-    RECONNECTING,
-    new_figure,
-    page_style,
-    quiet_axes,
-)  # fmt: skip
+from reports.plots.ink import AGENT, CALLER, CONNECTING, FAULT, INK, QUIET, RECONNECTING, page_style
+from reports.plots.row_chart import RowChart, legend_mark
 from reports.plots.rows import MOST_RECOVERIES, recovery_label, recovery_rows
 from reports.words import requirement
 
@@ -45,50 +34,40 @@ def figure(run: Run, harvest: Harvest) -> Figure | None:
     if not rows:
         return None
     with page_style():
-        fig = new_figure(1.3 + 0.34 * len(rows))
-        ax = fig.subplots()
-        quiet_axes(ax)
-        ax.grid(visible=False, axis="y")
+        labels = [recovery_label(harvest, call, recovery) for call, recovery in rows]
+        chart = RowChart(labels, row_in=0.34, head_in=1.3)
         for row, (call, recovery) in enumerate(rows):
-            _row(ax, row, call, recovery)
-        ax.set_yticks(range(len(rows)), [recovery_label(harvest, call, recovery) for call, recovery in rows])
-        ax.tick_params(axis="y", labelcolor=INK)
-        ax.set_ylim(len(rows) - 0.4, -0.75)
-        ax.set_xlim(left=0)
-        ax.set_xlabel(say("seconds since the last media packet before the fault"))
-        _limits(ax, run)
-        fig.legend(handles=_legend(), loc="outside lower center", ncols=4, fontsize=8.5, columnspacing=1.3)
-    return fig
+            _row(chart, row, call, recovery)
+        chart.finish(say("seconds since the last media packet before the fault"), _legend(), 4, None)
+        _limits(chart.axes, run)
+    return chart.figure
 
 
-def _row(ax: Axes, row: int, call: Call, recovery: Recovery) -> None:
+def _row(chart: RowChart, row: int, call: Call, recovery: Recovery) -> None:
     def since(at_ns: int) -> float:
         return (at_ns - recovery.began_ns) / NS_PER_S
 
+    def bar(begin: float, end: float, colour: str, height: float) -> None:
+        chart.bar(row, begin, end, (-height / 2, height), colour)
+
     noticed = since(recovery.noticed_ns)
     back = since(call.ended_ns if recovery.media_back_ns is None else recovery.media_back_ns)
-    _bar(ax, row, 0, noticed, QUIET, 0.42)
-    _bar(ax, row, noticed, back, RECONNECTING, 0.42)
+    bar(0, noticed, QUIET, 0.42)
+    bar(noticed, back, RECONNECTING, 0.42)
     for attempt in recovery.attempts:
         # Worked or not is told by place, not by a word of the outcome: the last attempt before media came back worked.
         worked = recovery.media_back_ns is not None and attempt is recovery.attempts[-1]
-        _bar(ax, row, since(attempt.began_ns), since(attempt.ended_ns), CALLER if worked else FAULT, 0.2)
+        bar(since(attempt.began_ns), since(attempt.ended_ns), CALLER if worked else FAULT, 0.2)
     if recovery.media_back_ns is None:
-        ax.plot([back], [row], "X", color=FAULT, markersize=9, markeredgecolor=PAPER, zorder=4)
-        ax.annotate(
+        chart.mark(row, back, "X", FAULT, 9)
+        chart.axes.annotate(
             say("media never came back"), (back, row), (8, 0), textcoords="offset points", va="center", color=FAULT
         )
         return
     if recovery.first_turn_ns is not None:
-        _bar(ax, row, back, since(recovery.first_turn_ns), CONNECTING, 0.12)
-        ax.plot(
-            [since(recovery.first_turn_ns)], [row], "*", color=AGENT, markersize=10, markeredgecolor=PAPER, zorder=4
-        )
-    ax.plot([back], [row], "^", color=CALLER, markersize=8, markeredgecolor=PAPER, zorder=4)
-
-
-def _bar(ax: Axes, row: int, begin: float, end: float, colour: str, height: float) -> None:
-    ax.barh(row, max(0.0, end - begin), left=begin, height=height, color=colour, linewidth=0, zorder=2)
+        bar(back, since(recovery.first_turn_ns), CONNECTING, 0.12)
+        chart.mark(row, since(recovery.first_turn_ns), "*", AGENT, 10)
+    chart.mark(row, back, "^", CALLER, 8)
 
 
 def _limits(ax: Axes, run: Run) -> None:
@@ -105,15 +84,12 @@ def _limits(ax: Axes, run: Run) -> None:
 
 
 def _legend() -> list[Patch | Line2D]:
-    def mark(shape: str, colour: str, label: str) -> Line2D:
-        return Line2D([], [], marker=shape, color=colour, linestyle="none", markersize=8, label=label)
-
     return [
         Patch(color=QUIET, label=say("not noticed yet")),
         Patch(color=RECONNECTING, label=say("reconnecting")),
         Patch(color=FAULT, label=say("attempt without success")),
         Patch(color=CALLER, label=say("attempt after which media was back")),
-        mark("^", CALLER, say("media back")),
+        legend_mark("^", CALLER, say("media back"), 8),
         Patch(color=CONNECTING, label=say("until the first answer")),
-        mark("*", AGENT, say("first answer")),
+        legend_mark("*", AGENT, say("first answer"), 8),
     ]

@@ -1,6 +1,6 @@
 """How each call was set up: its steps as a waterfall since it was due, with what the network did meanwhile."""
 
-from matplotlib.axes import Axes
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
@@ -8,20 +8,10 @@ from measures.call import Call
 from measures.clock import NS_PER_S
 from reports.harvest import Harvest
 from reports.language import say
-from reports.plots.ink import (
-    AGENT,
-    CALLER,
-    CONNECTING,
-    FAULT,
-    INK,
-    NETWORK,
-    QUIET,
-    RECONNECTING,
-    new_figure,
-    page_style,
-    quiet_axes,
-)  # fmt: skip
+from reports.plots.ink import AGENT, CALLER, CONNECTING, FAULT, INK, NETWORK, QUIET, RECONNECTING, page_style
+from reports.plots.row_chart import RowChart
 from reports.plots.rows import MOST_CALLS, call_rows
+from reports.trains import Ints
 
 ALT = "Waterfall of each call's set-up: how long each step took since the call was due."
 CAPTION = (
@@ -32,7 +22,8 @@ STEPS = {
     "token": QUIET, "gather": CONNECTING, "signal": CALLER, "ice": RECONNECTING, "dtls": NETWORK, "channel": INK,
     "first_rtp": AGENT,
 }  # fmt: skip
-_THIN = ("first_rtp", "channel")
+_LATE = ("first_rtp", "channel")
+_THICK, _THIN = (-0.24, 0.44), (0.24, 0.16)
 
 
 def figure(harvest: Harvest) -> Figure | None:
@@ -42,33 +33,26 @@ def figure(harvest: Harvest) -> Figure | None:
     if not calls:
         return None
     with page_style():
-        fig = new_figure(1.2 + 0.27 * len(calls))
-        ax = fig.subplots()
-        quiet_axes(ax)
-        ax.grid(visible=False, axis="y")
-        for row, call in enumerate(calls):
-            _row(ax, harvest, row, call)
-        ax.set_yticks(range(len(calls)), [call.id for call in calls])
-        ax.tick_params(axis="y", labelcolor=INK)
-        ax.set_ylim(len(calls) - 0.4, -0.6)
-        ax.set_xlim(left=0)
-        ax.set_xlabel(say("seconds since the call was due"))
-        handles = [Patch(color=colour, label=say(step.replace("_", " "))) for step, colour in STEPS.items()]
-        fig.legend(handles=handles, loc="outside lower center", ncols=7, fontsize=8.5, columnspacing=1.3)
-    return fig
+        chart = RowChart([call.id for call in calls], row_in=0.27, head_in=1.2)
+        changed_ns = np.array(sorted(event.commanded_ns for event in harvest.network), dtype=np.int64)
+        changes = [mark for row, call in enumerate(calls) for mark in _row(chart, changed_ns, row, call)]
+        legend = [Patch(color=colour, label=say(step.replace("_", " "))) for step, colour in STEPS.items()]
+        chart.finish(say("seconds since the call was due"), legend, 7, None)
+        for at_s, row in changes:
+            chart.axes.plot([at_s, at_s], [row - 0.45, row + 0.45], color=NETWORK, linewidth=1.3,
+                            linestyle=(0, (2, 1.5)), scalex=False, scaley=False)  # fmt: skip
+    return chart.figure
 
 
-def _row(ax: Axes, harvest: Harvest, row: int, call: Call) -> None:
+def _row(chart: RowChart, changed_ns: Ints, row: int, call: Call) -> list[tuple[float, int]]:
+    """The row's steps, drawn, and the changes of the network while the call was set up."""
     end_s = 0.0
     for phase in call.phases:
         if phase.name in STEPS:
             begin, length = (phase.start_ns - call.due_ns) / NS_PER_S, phase.duration_ns / NS_PER_S
-            height, low = (0.16, 0.24) if phase.name in _THIN else (0.44, -0.24)
-            ax.barh(row + low + height / 2, length, left=begin, height=height, color=STEPS[phase.name], linewidth=0)
+            chart.bar(row, begin, begin + length, _THIN if phase.name in _LATE else _THICK, STEPS[phase.name])
             end_s = max(end_s, begin + length)
     if not any(phase.name == "first_rtp" for phase in call.phases):
-        ax.plot([end_s], [row], "X", color=FAULT, markersize=7, clip_on=False)
-    for event in harvest.network:
-        at_s = (event.commanded_ns - call.due_ns) / NS_PER_S
-        if 0 <= at_s <= end_s:
-            ax.plot([at_s, at_s], [row - 0.45, row + 0.45], color=NETWORK, linewidth=1.3, linestyle=(0, (2, 1.5)))
+        chart.mark(row, end_s, "X", FAULT, 7)
+    since_s = (changed_ns - call.due_ns) / NS_PER_S
+    return [(float(at_s), row) for at_s in since_s[(since_s >= 0) & (since_s <= end_s)]]
