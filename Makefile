@@ -5,9 +5,11 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
-# Most fast tests wait for something, so one more of them than there are cores; a file's tests stay together.
+# Most fast tests wait for something, so one more of them than there are cores; a file's tests stay together. Of those
+# with labs, browsers and loads two run at a time; what measures times has the machine to itself.
 JOBS   := $(shell expr $$(nproc 2>/dev/null || echo 1) + 1)
 FAST   := $(BIN)/pytest -n $(JOBS) --dist loadfile -m "not lab and not browser and not slow"
+LABS   := $(BIN)/pytest -n 2 --dist loadfile -m "(lab or browser or slow) and not alone"
 PEERS  := tests/interop/node_modules/.installed
 PIPECAT := tests/interop/.pipecat
 
@@ -21,7 +23,8 @@ test: setup check
 	@command -v npm >/dev/null && $(MAKE) --no-print-directory $(PEERS) || true
 	@$(MAKE) --no-print-directory $(PIPECAT)/.installed || true
 	$(FAST) $(ARGS)
-	$(BIN)/pytest -m "lab or browser or slow" $(ARGS)
+	$(LABS) $(ARGS)
+	$(BIN)/pytest -m alone $(ARGS)
 
 # Peers for the tests that come from npm; without them those tests say so and are skipped.
 $(PEERS): tests/interop/package-lock.json

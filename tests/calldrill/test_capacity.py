@@ -28,6 +28,7 @@ def command(*arguments: object, limit_s: float = 60) -> subprocess.CompletedProc
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.timeout(240 * PATIENCE)
 def test_a_ramp_of_one_step(tmp_path: Path) -> None:
     drill, folder = tmp_path / "short.toml", tmp_path / "run"

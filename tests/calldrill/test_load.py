@@ -58,6 +58,7 @@ def start(tmp_path: Path, url: str, *arguments: str, turn_at_s: float = 0.5) -> 
     )  # fmt: skip
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("workers", [1, 2])
 def test_calls_arrive_are_judged_and_reported(agent, tmp_path: Path, workers: int) -> None:
     output, errors = start(tmp_path, agent.url, "--json", "--workers", str(workers)).communicate(timeout=90 * PATIENCE)

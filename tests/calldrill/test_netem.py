@@ -78,6 +78,7 @@ def test_a_time_that_is_none_is_refused(text: str):
 
 @pytest.mark.lab
 @pytest.mark.slow
+@pytest.mark.alone
 def test_an_impairment_is_verified_and_drawn(tmp_path: Path):
     from netem.cage import cage_problem
 

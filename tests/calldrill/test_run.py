@@ -67,6 +67,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int, str, 
     return folder, process.returncode, out, err
 
 
+@pytest.mark.alone
 def test_the_run_is_judged_and_told(finished: tuple[Path, int, str, str]) -> None:
     folder, code, out, err = finished
     run = json.loads(out)
@@ -80,6 +81,7 @@ def test_the_run_is_judged_and_told(finished: tuple[Path, int, str, str]) -> Non
     assert {check["source"] for check in run["selfcheck"]} >= {"callers", "sampler"}
 
 
+@pytest.mark.alone
 def test_every_document_is_there(finished: tuple[Path, int, str, str]) -> None:
     folder = finished[0]
     assert {"run.json", "samples.jsonl", "report.html", "junit.xml", "summary.md"} <= {p.name for p in folder.iterdir()}
@@ -89,6 +91,7 @@ def test_every_document_is_there(finished: tuple[Path, int, str, str]) -> None:
     assert "sch_netem" in (folder / "report.html").read_text()
 
 
+@pytest.mark.alone
 def test_the_calls_recovered_from_the_outage(finished: tuple[Path, int, str, str]) -> None:
     records = list(read_records(finished[0]))
     proof = next(record for record in records if isinstance(record, LabProof))
@@ -111,6 +114,7 @@ def test_the_calls_recovered_from_the_outage(finished: tuple[Path, int, str, str
         assert recovery.first_turn_ns is not None
 
 
+@pytest.mark.alone
 def test_no_secret_stands_in_the_run_folder(finished: tuple[Path, int, str, str]) -> None:
     for path in finished[0].rglob("*"):
         text = path.read_text(errors="replace") if path.is_file() else ""

@@ -24,8 +24,8 @@ from netem.commands import run
 from netem.errors import NetemError
 from netem.kernel_router import KernelShell
 from netem.namespace import Namespace
+from netem.trains import Crossing, Plan
 from netem.trains import Path as TrainPath
-from netem.trains import Plan
 from tests.netem.guest import TOLD
 
 ALL = Match()
@@ -33,6 +33,7 @@ ASKED = Profile("test", Impairment(delay_ms=60), Impairment(delay_ms=40), "test"
 PEER = Namespace("peer")
 HOSTS = ("192.0.2.2", "192.0.2.3", "2001:db8::2", "2001:db8::3")
 PORTS = (7, 8)
+TRIES = 5
 
 
 def links() -> None:
@@ -160,14 +161,22 @@ def routing() -> dict[str, object]:
     shell = choose_backend(Path("/run"), legs=LEGS)
     profile = Profile("x", Impairment(delay_ms=40), Impairment(delay_ms=25, rate_kbit=800), "x")
     with BareLeg(Path("/run"), shell) as leg, TrainPath(NEAR, FAR, FAR_ADDRESS) as path:
-        clean = path.run(Plan(60, 5, 242), Plan(60, 5, 242), 0.2)
+        clean = _whole_trains(path, Plan(60, 5, 242), 0.2)
         leg.apply(profile)
-        plan = Plan(200, 5, 242)
-        crossings = path.run(plan, plan, 0.3)
+        crossings = _whole_trains(path, Plan(200, 5, 242), 0.3)
         read = [str(qdisc) for qdisc in leg.router.read_back()]
         name = [leg.router.name, isinstance(shell, KernelShell)]
-    trains = [dataclasses.asdict(one) for one in (*clean, *crossings) if one is not None]
+    trains = [dataclasses.asdict(one) for one in (*clean, *crossings)]
     return {"backend": name, "qdiscs": read, "trains": trains}
+
+
+def _whole_trains(path: TrainPath, plan: Plan, wait_s: float) -> list[Crossing]:
+    """Both ways; again where a train is void, for the guest's wall clock is stepped now and then."""
+    for _ in range(TRIES):
+        crossings = [one for one in path.run(plan, plan, wait_s) if one is not None]
+        if not any(one.void for one in crossings):
+            break
+    return crossings
 
 
 def main() -> None:

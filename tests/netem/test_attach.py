@@ -18,6 +18,7 @@ from tests.netem.guest import guest_problem, run_in_guest
 pytestmark = [
     pytest.mark.lab,
     pytest.mark.slow,
+    pytest.mark.alone,
     pytest.mark.skipif(cage_problem() is not None, reason=str(cage_problem())),
 ]
 WITHOUT = """

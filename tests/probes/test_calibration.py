@@ -59,6 +59,7 @@ GOALS = {"ms": (0.5, 0.03), "packets": (0.0, 0.1)}  # absolute (twice the goal, 
 
 @pytest.mark.lab
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.skipif(cage_problem() is not None, reason=str(cage_problem()))
 def test_what_happens_on_the_wire_is_what_the_sampler_says() -> None:
     code, output = run_python(textwrap.dedent(SCRIPT), limit_s=110)

@@ -38,6 +38,7 @@ def in_lab(body: str) -> dict:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_what_a_capture_tells_is_what_the_caller_counted():
     told = in_lab("""
     with Lab(runtime) as lab:

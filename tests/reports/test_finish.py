@@ -32,11 +32,13 @@ FOLDERS = {
 }
 
 
-@pytest.fixture(params=FOLDERS)
-def finished(request, tmp_path) -> tuple[Run, object, str]:
+@pytest.fixture(scope="module", params=FOLDERS)
+def finished(request, tmp_path_factory) -> tuple[Run, object, str]:
+    """A run's folder with all its reports; tests read it and leave it as it is."""
     build, status, outcome = FOLDERS[request.param]
-    build(tmp_path)
-    return finish(tmp_path, status, rig.ENDED if status == "finished" else None), tmp_path, outcome
+    folder = tmp_path_factory.mktemp(request.param)
+    build(folder)
+    return finish(folder, status, rig.ENDED if status == "finished" else None), folder, outcome
 
 
 class Page(HTMLParser):
