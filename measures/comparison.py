@@ -5,6 +5,9 @@ side of zero, the difference is at least the metric's absolute floor, and it is 
 *Better* is the same on the good side. *Same*: the interval lies wholly inside what would not matter. Anything else is
 *no evidence*: the runs are too short to tell. What the baseline measured and the new run did not is worse.
 
+Beside each figure stands what these two runs could have shown (`measures.power`): a comparison in which nearly nothing
+could have been seen has found nothing, and must not say that nothing changed.
+
 With many figures some interval misses its truth by chance; so all intervals of one comparison together are at 95 %
 (Bonferroni): of twenty comparisons of two equal releases at most one cries wolf.
 """
@@ -26,6 +29,7 @@ from measures.difference import (
 )  # fmt: skip
 from measures.distribution import quantile
 from measures.metric import METRICS, Metric
+from measures.power import least_shown, least_shown_of_shares, reach_of
 from measures.verdict import Estimate, Observations
 
 Change = Literal["worse", "better", "same", "no evidence"]
@@ -39,7 +43,10 @@ A_VALUE_A_RUN = "one value a run has no interval: a history of runs can tell"
 class Compared:
     """One figure in both runs. ``a``, ``b`` and ``difference`` are in ``unit``, shares as fractions (``rate``).
 
-    A quantile is infinite where so many values are missing that nobody knows it.
+    A quantile is infinite where so many values are missing that nobody knows it. ``matters`` is the smallest change
+    that anybody would mind, ``shown_from`` the smallest one for the worse that four such comparisons of five would have
+    called one; None where no change whatever would have been. ``sees``: whether a change that matters, and no larger,
+    was within the interval's reach.
     """
 
     metric: str
@@ -51,6 +58,14 @@ class Compared:
     difference: Difference | None
     change: Change
     reason: str
+    matters: float | None = None
+    shown_from: float | None = None
+    sees: bool = False
+
+    @property
+    def comparable(self) -> bool:
+        """Whether two runs can tell of it: the baseline has it, and it is no gauge (those take a history of runs)."""
+        return self.a is not None and METRICS[self.metric].kind != "gauge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +137,30 @@ def _compared(figure: _Figure, confidence: float) -> Compared:
     change, reason = _change(figure, difference)
     unit = f"{metric.unit}/h" if figure.aggregate == "slope" else metric.unit
     rate = figure.aggregate in ("rate", "share")
-    return Compared(metric.name, figure.aggregate, unit, rate, figure.a, figure.b, difference, change, reason)
+    matters = None if figure.a is None else least_that_matters(metric, figure.a)
+    shown_from = _shown_from(figure, difference, confidence)
+    sees = change in ("worse", "better", "same") or _sees(figure, difference)
+    return Compared(
+        metric.name, figure.aggregate, unit, rate, figure.a, figure.b, difference, change, reason, matters, shown_from,
+        sees,
+    )  # fmt: skip
+
+
+def _shown_from(figure: _Figure, difference: Difference | None, confidence: float) -> float | None:
+    if figure.a is None or math.isinf(figure.a) or difference is None:
+        return None
+    matters, worse_up = least_that_matters(figure.metric, figure.a), figure.metric.better == "lower"
+    if figure.aggregate in ("rate", "share"):
+        before, after = map(_trials, figure.seen)
+        return least_shown_of_shares(before, after[1], matters, worse_up, confidence)
+    return least_shown(difference, matters, worse_up, confidence)
+
+
+def _sees(figure: _Figure, difference: Difference | None) -> bool:
+    if figure.a is None or math.isinf(figure.a) or difference is None:
+        return False
+    reach = reach_of(difference, figure.metric.better == "lower")
+    return reach is not None and reach <= least_that_matters(figure.metric, figure.a)
 
 
 def _difference(figure: _Figure, confidence: float) -> Difference | None:

@@ -10,6 +10,7 @@ import msgspec
 
 from measures.comparability import fingerprint, obstacles
 from measures.comparison import Compared, compare
+from measures.metric import METRICS
 from measures.run import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_PASSED, EXIT_THRESHOLD_FAILED, Run
 from measures.verdict import Observations
 from reports.figures import figures_of
@@ -18,6 +19,7 @@ from reports.words import quantity
 
 Outcome = Literal["worse", "better", "no change", "not enough evidence"]
 SCHEMA_VERSION = 1
+LEAST_SEEN = 0.25  # of the figures that two runs can tell of: with fewer, finding nothing says nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +44,39 @@ class Comparison:
 
     @property
     def outcome(self) -> Outcome:
-        """What became of it: one figure that got worse outweighs all that got better."""
+        """What became of it: one figure that got worse outweighs all that got better.
+
+        Where nearly nothing could have been seen, what is not seen to be worse may well be.
+        """
         changes = {row.change for row in self.rows}
-        if self.doubts or changes <= {"no evidence"}:
+        if self.doubts:
             return "not enough evidence"
         if "worse" in changes:
             return "worse"
+        if self.blind:
+            return "not enough evidence"
         return "better" if "better" in changes else "no change"
+
+    @property
+    def seen(self) -> tuple[int, int]:
+        """In how many figures a change that matters would have been seen, and of how many."""
+        comparable = [row for row in self.rows if row.comparable]
+        return sum(row.sees for row in comparable), len(comparable)
+
+    @property
+    def blind(self) -> bool:
+        """Whether so few figures could have shown a change that finding none says nothing."""
+        seen, of = self.seen
+        return seen < LEAST_SEEN * of or not seen
+
+    @property
+    def powers(self) -> str:
+        """What could have been seen, as a sentence."""
+        seen, of = self.seen
+        said = f"a change that matters would have been seen in {seen} of {of} figures"
+        if self.outcome == "worse" or not self.blind:
+            return said
+        return f"{said}: too few to say that nothing got worse; more calls would tell"
 
     @property
     def counted(self) -> str:
@@ -101,14 +129,16 @@ def _doubt(run: Run) -> list[str]:
 
 
 def exit_code(found: Comparison) -> int:
-    """99 when something got worse, 3 when nothing can be told, else 0."""
+    """99 when something got worse, 3 when nothing or nearly nothing can be told, else 0."""
     codes = {"worse": EXIT_THRESHOLD_FAILED, "not enough evidence": EXIT_NOT_ENOUGH_EVIDENCE}
     return codes.get(found.outcome, EXIT_PASSED)
 
 
 def document(found: Comparison) -> bytes:
     """The comparison as JSON."""
-    body = {"schema_version": SCHEMA_VERSION, "outcome": found.outcome, **msgspec.to_builtins(found)}
+    seen, of = found.seen
+    told = {"outcome": found.outcome, "figures_seen": seen, "figures_comparable": of}
+    body = {"schema_version": SCHEMA_VERSION, **told, **msgspec.to_builtins(found)}
     return msgspec.json.format(msgspec.json.encode(body), indent=2)
 
 
@@ -119,6 +149,16 @@ def cells(row: Compared) -> tuple[str, str, str, str]:
         return a, b, "–", "–"
     shown = [_signed(value, row) for value in (row.difference.value, row.difference.low, row.difference.high)]
     return a, b, shown[0], f"{shown[1]} to {shown[2]}"
+
+
+def shown_from(row: Compared) -> str:
+    """The smallest change for the worse that would have shown, as people read it; empty where it makes no sense."""
+    if not row.comparable:
+        return "–"
+    if row.shown_from is None:
+        return "none would"
+    worse_up = METRICS[row.metric].better == "lower"
+    return _signed(row.shown_from if worse_up else -row.shown_from, row)
 
 
 def _shown(value: float | None, row: Compared) -> str:
@@ -139,13 +179,13 @@ def markdown_of(found: Comparison) -> str:
     lines = [
         f"## Compared with {found.a.run_id}: {found.outcome}",
         "",
-        f"Of {len(found.rows)} figures {found.counted}.",
+        f"Of {len(found.rows)} figures {found.counted}; {found.powers}.",
         "",
     ]
     lines += [f"- not comparable, forced: {obstacle}" for obstacle in found.obstacles]
     lines += [f"- doubtful: {doubt}" for doubt in found.doubts]
-    lines += ["", "| | figure | before | after | difference | interval |", "| --- | --- | --- | --- | --- | --- |"]
+    lines += ["", "| | figure | before | after | difference | interval | would have shown from |", f"|{' --- |' * 7}"]
     for row in found.rows:
         name = f"{row.metric} {row.aggregate}"
-        lines.append("| " + " | ".join([row.change, name, *cells(row)]) + " |")
+        lines.append("| " + " | ".join([row.change, name, *cells(row), shown_from(row)]) + " |")
     return "\n".join([*lines, ""])

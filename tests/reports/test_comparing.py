@@ -38,15 +38,32 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "a": finished(base / "a"),
         "again": finished(base / "again", seed=8),
         "slow": finished(base / "slow", rig.Scene(latency_ms=820.0), seed=9),
+        "long": finished(base / "long", rig.Scene(calls=40)),
+        "long again": finished(base / "long again", rig.Scene(calls=40), seed=8),
         "limited": finished(base / "limited", rig.Scene(limited=True)),
     }
 
 
 def test_an_equal_release_is_not_worse(runs: dict[str, Path]) -> None:
-    found = compare_folders(runs["a"], runs["again"])
+    found = compare_folders(runs["long"], runs["long again"])
     assert found.outcome == "no change", [row for row in found.rows if row.change == "worse"]
     assert exit_code(found) == 0
     assert found.a.fingerprint == found.b.fingerprint
+    assert found.powers == "a change that matters would have been seen in {} of {} figures".format(*found.seen)
+
+
+def test_finding_nothing_says_nothing_where_nothing_could_be_found(runs: dict[str, Path]) -> None:
+    """Five calls: three figures are the same, forty cannot be told. That is no "no change"."""
+    found = compare_folders(runs["a"], runs["again"])
+    assert {row.change for row in found.rows} == {"same", "no evidence"}
+    seen, of = found.seen
+    assert 0 < seen < of / 4
+    assert (found.outcome, exit_code(found)) == ("not enough evidence", 3)
+    assert found.powers.endswith("too few to say that nothing got worse; more calls would tell")
+    body = json.loads(document(found))
+    assert (body["figures_seen"], body["figures_comparable"]) == (seen, of)
+    assert {row["sees"] for row in body["rows"] if row["change"] == "same"} == {True}
+    assert "would have shown from" in markdown_of(found)
 
 
 def test_a_slower_release_is_worse_by_the_figure_that_moved(runs: dict[str, Path]) -> None:
@@ -56,7 +73,9 @@ def test_a_slower_release_is_worse_by_the_figure_that_moved(runs: dict[str, Path
     assert row.difference is not None
     assert row.difference.low < 210 < row.difference.high
     assert (found.outcome, exit_code(found)) == ("worse", 99)
-    assert compare_folders(runs["slow"], runs["a"]).outcome == "better"
+    back = compare_folders(runs["slow"], runs["a"])
+    assert [row.metric for row in back.rows if row.change == "better"] == ["turn_latency"]
+    assert back.outcome == "not enough evidence", "one figure is better, and hardly another can be told"
 
 
 def test_a_run_that_its_generator_limited_proves_nothing(runs: dict[str, Path]) -> None:
@@ -141,7 +160,7 @@ def test_what_differs_and_matters_is_named(runs: dict[str, Path]) -> None:
 def test_a_baseline_may_be_a_folder_of_runs(runs: dict[str, Path], tmp_path: Path) -> None:
     run = read_run(runs["slow"])
     assert baseline_in(runs["a"], run) == runs["a"]
-    assert baseline_in(runs["a"].parent, run) in (runs["a"], runs["again"], runs["limited"])
+    assert baseline_in(runs["a"].parent, run) in (*runs.values(),)
     with pytest.raises(NotARunFolder, match="no finished run"):
         baseline_in(tmp_path, run)
 
@@ -151,7 +170,7 @@ def test_its_forms_say_the_same(runs: dict[str, Path]) -> None:
     assert json.loads(document(found))["outcome"] == "worse"
     text = markdown_of(found)
     assert text.startswith("## Compared with a: worse\n\nOf ")
-    told = sum(map(int, re.findall(r"\d+", text.splitlines()[2])[1:]))
+    told = sum(map(int, re.findall(r"\d+", text.splitlines()[2].partition(";")[0])[1:]))
     assert f"Of {told} figures 1 worse, " in text
     assert re.search(
         r"\| worse \| turn_latency med \| 625 ms \| 810 ms \| \+198 ms \| \+1\d\d ms to \+2\d\d ms \|", text
@@ -169,14 +188,15 @@ def test_the_command(runs: dict[str, Path], tmp_path: Path) -> None:
     done = command(runs["a"], runs["slow"])
     assert (done.returncode, done.stderr) == (99, "")
     assert done.stdout.startswith("WORSE: slow against a: 1 worse, ")
-    assert done.stdout.splitlines()[1].startswith("  WORSE  turn_latency med: ")
-    document_of = json.loads(command(runs["a"], runs["again"], "--json").stdout)
-    assert document_of["outcome"] == "no change"
+    assert "would have been seen in" in done.stdout.splitlines()[1]
+    assert done.stdout.splitlines()[2].startswith("  WORSE  turn_latency med: ")
+    few = command(runs["a"], runs["again"], "--json")
+    assert (few.returncode, json.loads(few.stdout)["outcome"]) == (3, "not enough evidence")
     other = tmp_path / "other"
     shutil.copytree(runs["a"], other)
     (other / "run.json").write_text((other / "run.json").read_text().replace("EPYC 7763", "EPYC 9999"))
     refused = command(runs["a"], other)
     assert refused.returncode == 2
     assert "not comparable: host.cpu" in refused.stderr
-    assert command(runs["a"], other, "--force").returncode == 0
+    assert command(runs["a"], other, "--force").returncode == 3
     assert command(runs["a"], tmp_path / "none").returncode == 2
