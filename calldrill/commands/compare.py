@@ -17,7 +17,7 @@ def compare(
     json_out: Annotated[bool, typer.Option("--json", help="Print one document on stdout.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a CI job's summary.")] = False,
 ) -> None:
-    """Compare two runs. Exit code 99: something got worse; 3: nothing, or nearly nothing, could be told; 0: nothing got worse."""
+    """Compare two runs. Exit code 99: something got worse; 3: next to nothing could be told; 0: nothing got worse."""
     from reports.comparing import compare_folders, document, exit_code, markdown_of  # noqa: PLC0415
     from reports.folder import RunFolderError  # noqa: PLC0415
 
