@@ -100,6 +100,11 @@ class Harvest:
         return max(0, (self.plan.calls or 0) - len(self.calls))
 
     @property
+    def whole(self) -> bool:
+        """Whether what has no record never was: the run went to its end, and every line could be read."""
+        return self.plan.complete and not self.bad_lines
+
+    @property
     def first_due_ns(self) -> int | None:
         """When the first call was due: the zero of every time axis of a run with calls."""
         return self.calls[0].due_ns if self.calls else None

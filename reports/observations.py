@@ -3,7 +3,8 @@
 What should be there and is not counts as missing, and each figure says what that means for it:
 
 * A planned call that left no record has failed when the run went to its end. When the run was cut short it is
-  unknown: it is missing in the counts of calls, and in nothing else, because it may never have been due.
+  unknown: it is missing in the counts of calls, and in nothing else, because it may never have been due. So it is when
+  lines of the records cannot be read, for it may be in one of them.
 * A missed turn is a missing turn latency; a recovery without media is a missing recovery time.
 * A lost packet is a missing round-trip time (RFC 2681 section 4.1 takes it as infinite).
 * A counter is None when nothing that could have counted ever ran.
@@ -61,13 +62,13 @@ def _call_results(harvest: Harvest) -> list[bool | None]:
 
     So is a call that was cut short with the run: nobody knows how it would have ended.
     """
-    cut = False if harvest.plan.complete else None
+    cut = False if harvest.whole else None
     lived = [cut if call.outcome == "interrupted" else call.outcome == "completed" for call in harvest.calls]
     return lived + [cut] * harvest.calls_unrecorded
 
 
 def _never_recorded(harvest: Harvest) -> int:
-    return harvest.calls_unrecorded if harvest.plan.complete else 0
+    return harvest.calls_unrecorded if harvest.whole else 0
 
 
 def _calls_failed(harvest: Harvest) -> Observations:

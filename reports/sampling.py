@@ -8,7 +8,7 @@ from measures.distribution import proportion_interval
 from reports.harvest import Harvest
 from reports.language import localised, say
 from reports.trains import Floats, Train
-from reports.words import interval, long_duration, plural, quantity
+from reports.words import interval, long_duration, number, plural, quantity
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def _row(train: Train) -> StreamRow:
     return StreamRow(
         name=train.stream,
         packets=f"{say('{packets} of {size}', packets=plural(sent, 'packet'), size=_sizes(train))}, {_length(train)}",
-        lost=say("{n} of {total}", n=lost, total=sent),
+        lost=say("{n} of {total}", n=number(lost), total=number(sent)),
         loss=quantity(lost / sent, "", rate=True) if sent else None,
         loss_interval=interval(bounds, "", rate=True),
         lost_where=_where(train),
@@ -73,7 +73,7 @@ def _where(train: Train) -> str:
     """On which way packets were lost, as far as the far end told."""
     ways = {"up": "on the way up", "down": "on the way down", "unknown": "way not known"}
     counts = [(train.lost_by(side), words) for side, words in ways.items()]
-    return ", ".join(f"{say(words)}: {count}" for count, words in counts if count)
+    return ", ".join(f"{say(words)}: {number(count)}" for count, words in counts if count)
 
 
 def _bursts(train: Train) -> str:
@@ -81,7 +81,7 @@ def _bursts(train: Train) -> str:
     bursts = train.loss_bursts
     if not bursts:
         return ""
-    number, lost = sum(bursts.values()), sum(length * count for length, count in bursts.items())
-    mean = localised(f"{lost / number:.1f}")
-    return say("{bursts}, {mean} packets on average, {most} at most", bursts=plural(number, "burst"), mean=mean,
+    count, lost = sum(bursts.values()), sum(length * count for length, count in bursts.items())
+    mean = localised(f"{lost / count:.1f}")
+    return say("{bursts}, {mean} packets on average, {most} at most", bursts=plural(count, "burst"), mean=mean,
                most=max(bursts))  # fmt: skip

@@ -19,7 +19,7 @@ from reports.observations import owes_turn, setup_ms, since_fault_ms, turn_laten
 from reports.policy_check import breaches
 from reports.sessions import Sessions
 from reports.told import say_reason, told
-from reports.words import duration, interval, plural, quantity, requirement, title
+from reports.words import duration, interval, number, plural, quantity, requirement, title
 
 OUTCOME_WORDS = {"passed": "Passed", "failed": "Failed", "not enough evidence": "Not enough evidence"}
 MARKS = {"passed": "✓", "failed": "✗", "not enough data": "?"}
@@ -102,11 +102,11 @@ def tiles(harvest: Harvest, seen: Mapping[str, Observations]) -> list[Tile]:
     total = len(harvest.calls) + harvest.calls_unrecorded
     if total:
         done = sum(call.outcome == "completed" for call in harvest.calls)
-        told = bool(harvest.calls) or harvest.plan.complete  # of a run cut short without a record nothing is known
+        told = bool(harvest.calls) or harvest.whole  # of a run cut short without a record nothing is known
         made.append(
             Tile(
                 say("calls completed"),
-                say("{n} of {total}", n=done, total=total) if told else None,
+                say("{n} of {total}", n=number(done), total=number(total)) if told else None,
                 _unrecorded(harvest),
             )
         )
@@ -118,7 +118,7 @@ def tiles(harvest: Harvest, seen: Mapping[str, Observations]) -> list[Tile]:
     if seen["sample_loss"].trials:
         loss = seen["sample_loss"]
         made.append(Tile(say("packets lost, sampler"), quantity(loss.successes / loss.trials, "", rate=True),
-                         say("{n} of {total}", n=loss.successes, total=loss.trials)))  # fmt: skip
+                         say("{n} of {total}", n=number(loss.successes), total=number(loss.trials))))  # fmt: skip
     if harvest.memory:
         growth = seen["agent_memory_growth"].values
         value = quantity(growth[0], "MB") if growth else None
@@ -137,8 +137,8 @@ def _trend_tile(label: str, name: str, aggregate: str, seen: Observations) -> Ti
     """The figure as a verdict would observe it, so that page and verdict say the same of what is missing."""
     verdict = judge(Threshold(name, aggregate, "<=", 0.0), seen)
     bounds = interval(verdict.ci95, verdict.unit)
-    beside = f"95 % {bounds}" if bounds else say("of {n}", n=verdict.n)
-    missing = ", " + say("{n} missing", n=seen.missing) if seen.missing else ""
+    beside = f"95 % {bounds}" if bounds else say("of {n}", n=number(verdict.n))
+    missing = ", " + say("{n} missing", n=number(seen.missing)) if seen.missing else ""
     return Tile(say(label), quantity(verdict.observed, verdict.unit), beside + missing)
 
 

@@ -122,7 +122,7 @@ def plural(count: int, noun: str) -> str:
     """``1 call``, ``2 calls``, ``2 recoveries``."""
     if count != 1:
         noun = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
-    return f"{count} {say(noun)}"
+    return f"{number(count)} {say(noun)}"
 
 
 def sentence_case(text: str) -> str:

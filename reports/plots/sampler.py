@@ -128,8 +128,10 @@ def _over_time(ax: Axes, harvest: Harvest) -> None:
         ax.axhspan(*expected, facecolor=NETWORK, alpha=0.09, linewidth=0, zorder=0.7)
     draw_network(ax, harvest, labels=True)
     ax.set(xlabel=xlabel(harvest), ylabel=say("round trip (ms)"))
-    told = "| " + say("{n} of {total} lost", n=len(lost), total=sent)
-    ax.text(1.0, 1.015, told, color=FAULT, ha="right", va="bottom", transform=ax.transAxes, fontsize=8.5)
+    told = "| " + say("{n} of {total} lost", n=number(len(lost)), total=number(sent))
+    # Above the labels of the network's events, which begin anywhere.
+    ax.annotate(told, (1.0, 1.0), (0, 15), xycoords="axes fraction", textcoords="offset points", color=FAULT,
+                ha="right", fontsize=8.5, annotation_clip=False)  # fmt: skip
 
 
 def _columns(ax: Axes, harvest: Harvest) -> None:

@@ -22,6 +22,7 @@ STEPS = {
     "token": QUIET, "gather": CONNECTING, "signal": CALLER, "ice": RECONNECTING, "dtls": NETWORK, "channel": INK,
     "first_rtp": AGENT,
 }  # fmt: skip
+STEP_NAMES = {"ice": "ICE", "dtls": "DTLS", "first_rtp": "first RTP"}
 _LATE = ("first_rtp", "channel")
 _THICK, _THIN = (-0.24, 0.44), (0.24, 0.16)
 
@@ -36,7 +37,10 @@ def figure(harvest: Harvest) -> Figure | None:
         chart = RowChart([call.id for call in calls], row_in=0.27, head_in=1.2)
         changed_ns = np.array(sorted(event.commanded_ns for event in harvest.network), dtype=np.int64)
         changes = [mark for row, call in enumerate(calls) for mark in _row(chart, changed_ns, row, call)]
-        legend = [Patch(color=colour, label=say(step.replace("_", " "))) for step, colour in STEPS.items()]
+        legend = [
+            Patch(color=colour, label=STEP_NAMES.get(step, say(step.replace("_", " "))))
+            for step, colour in STEPS.items()
+        ]
         chart.finish(say("seconds since the call was due"), legend, 7, None)
         for at_s, row in changes:
             chart.axes.plot([at_s, at_s], [row - 0.45, row + 0.45], color=NETWORK, linewidth=1.3,

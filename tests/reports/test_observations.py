@@ -13,12 +13,12 @@ import pytest
 from measures.call import Call, CallEvent, Recovery, RtpStats
 from measures.host import MemorySample
 from measures.metric import METRICS
-from measures.record import Record
+from measures.record import BadLine, Record
 from measures.sample import Sample
 from measures.verdict import Observations
 from reports.folder import RECORDS_FILE, read_records, read_run
 from reports.harvest import Harvest, Plan, harvest_of
-from reports.observations import observations
+from reports.observations import observations, observe
 from tests.reports import rig
 
 MS = 1e6
@@ -298,3 +298,13 @@ def test_trouble_that_ended_a_call_did_not_heal_and_all_other_did() -> None:
         told("agent-error", "recoverable: server_error"), told("agent-error", "fatal: invalid_request_error"),
     )["errors_unhealed"]  # fmt: skip
     assert (seen.successes, seen.trials) == (1, 3)
+
+
+def test_a_call_in_a_line_that_cannot_be_read_did_not_fail() -> None:
+    """Nobody knows how it ended: the record may be the one that was damaged."""
+    (call,) = (record for record in rig.records() if isinstance(record, Call) and record.id == "call-1")
+    plan = Plan(calls=2, turns=8, complete=True)
+    whole, damaged = harvest_of([call], plan), harvest_of([call, BadLine(7, "no JSON")], plan)
+    assert (observe("calls_failed", whole).count, observe("calls_failed", whole).missing) == (1, 0)
+    assert (observe("calls_failed", damaged).count, observe("calls_failed", damaged).missing) == (0, 1)
+    assert observe("turns_missed", damaged).count == observe("turns_missed", harvest_of([call], Plan(1, 8))).count
