@@ -57,14 +57,13 @@ def base_environment() -> dict[str, str]:
     return {name: os.environ[name] for name in kept if name in os.environ}
 
 
-def agent_service(
-    place: Place, host: str, port: int, keys: Secrets, part: AgentPart, log: Path, **usual: str
-) -> Service:
-    """The agent under test at ``place``: the embedded one as the drill sets it, or what the drill's command starts.
+# The cores are for the calls: a drill's turns are counted, not read. A drill's own settings go before.
+UNLESS_ASKED = {"recogniser": "none"}
 
-    ``usual`` are settings of the embedded one that the drill's own go before.
-    """
-    settings = {**usual, **part.settings}
+
+def agent_service(place: Place, host: str, port: int, keys: Secrets, part: AgentPart, log: Path) -> Service:
+    """The agent under test at ``place``: the embedded one as the drill sets it, or what the drill's command starts."""
+    settings = {**UNLESS_ASKED, **part.settings}
     env = {
         **base_environment(),
         "CALLDRILL_AGENT_HOST": host,
@@ -77,9 +76,9 @@ def agent_service(
 
 
 def lab_agent(lab: Lab, keys: Secrets, part: AgentPart, log: Path) -> Service:
-    """The agent at the lab's server site. The cores are for the calls: a drill's turns are counted, not read."""
+    """The agent at the lab's server site."""
     ports = Ports.of(lab.topology)
-    return agent_service(lab.server, lab.addresses.agent, ports.agent, keys, part, log, recogniser="none")
+    return agent_service(lab.server, lab.addresses.agent, ports.agent, keys, part, log)
 
 
 def reflector_service(namespace: Namespace, at: Addresses, log: Path) -> Service:

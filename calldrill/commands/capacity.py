@@ -72,7 +72,7 @@ def capacity(
         "hold_s": hold,
         "target": target or "embedded",
     }
-    begin(folder, _document(loaded, asked))
+    begin(folder, _document(loaded, asked, embedded=target is None))
     recorder = Recorder(folder / RECORDS_FILE)
     try:
         status = _ramp(loaded, target, spoken, recorder, folder, lambda call: RampPlan(
@@ -88,9 +88,12 @@ def capacity(
     raise typer.Exit(exit_code(run))
 
 
-def _document(drill: Drill, asked: dict[str, Any]) -> dict[str, Any]:
+def _document(drill: Drill, asked: dict[str, Any], embedded: bool) -> dict[str, Any]:
     """The drill as resolved: the checks are the ramp's objective, and judge no run as a whole."""
-    resolved = {key: part for key, part in drill.resolved().items() if key in ("drill", "callers")}
+    kept = ("drill", "callers", "agent") if embedded else ("drill", "callers")
+    resolved = {key: part for key, part in drill.resolved().items() if key in kept}
+    if embedded:
+        resolved["agent"]["settings"] = {**services.UNLESS_ASKED, **resolved["agent"]["settings"]}
     resolved["callers"] = {key: part for key, part in resolved["callers"].items() if key not in ("calls", "arrivals")}
     return {**resolved, "capacity": {**asked, "objective": drill.resolved()["checks"]}}
 

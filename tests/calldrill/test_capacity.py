@@ -43,6 +43,7 @@ def test_a_ramp_of_one_step(tmp_path: Path) -> None:
     assert window["step"]["agent_cpu_pct"] > 0
     assert (found["calls"], found["limited_by"]) == (None, "nothing that was tried: no step broke the objective")
     assert "checks" not in document["drill"]
+    assert document["drill"]["agent"]["settings"] == {"recogniser": "none"}, "what was loaded is said"
     assert 'id="capacity"' in (folder / "report.html").read_text()
     again = subprocess.run(
         [sys.executable, "-m", "calldrill", "report", str(folder), "--json"], capture_output=True, text=True,
