@@ -77,29 +77,30 @@ class Ramp:
 
     def _steady(self, index: int, callers: int, length_s: float) -> tuple[Step, Window]:
         """A step that is held; once more, for longer, where answers were still getting slower and yet fast enough."""
-        step, records = self._hold(index, callers, length_s, self._plan.hold_s)
+        name = f"step-{index + 1}"
+        step, records = self._hold(index, name, callers, length_s, self._plan.hold_s)
         window = window_of(harvest_of(records), step, self._plan.objective)
         if not (window.rising and window.holds) or step.generator_limited:
             return step, window
         self._recorder.note(f"answers were still getting slower: held again, {LONGER:g} times as long")
-        step, records = self._hold(index, callers, length_s, LONGER * self._plan.hold_s)
+        step, records = self._hold(index, f"{name}-again", callers, length_s, LONGER * self._plan.hold_s)
         return step, window_of(harvest_of(records), step, self._plan.objective)
 
     def _one_call_s(self) -> float:
         """How long one call lasts with nobody else there. Raises `RunError` when it does not complete."""
-        _, records = self._place(Constant(1, 0.0), lambda: None)
+        _, records = self._place("alone", Constant(1, 0.0), lambda: None)
         calls = [record for record in records if isinstance(record, Call)]
         if not calls or calls[0].outcome != "completed":
             reason = calls[0].reason or calls[0].outcome if calls else "it left no record"
             raise RunError(f"a single call did not complete: {reason}")
         return (calls[0].ended_ns - calls[0].due_ns) / NS_PER_S
 
-    def _hold(self, index: int, callers: int, length_s: float, hold_s: float) -> tuple[Step, list[Record]]:
+    def _hold(self, index: int, name: str, callers: int, length_s: float, hold_s: float) -> tuple[Step, list[Record]]:
         per_s = callers / length_s
         # The rise takes one call's length; a steady load ends when the first call that nobody follows ends.
         watch = _CpuWatch(self._agent_pid, length_s, length_s + hold_s)
         self._recorder.note(f"step {index + 1}: {callers} callers, {per_s:.2f} calls a second")
-        first_ns, records = self._place(Soak(per_s, length_s + hold_s), watch.tick, watch.start)
+        first_ns, records = self._place(name, Soak(per_s, length_s + hold_s), watch.tick, watch.start)
         checks = [record for record in records if isinstance(record, SelfCheck) and record.generator_limited]
         start = first_ns + round(length_s * NS_PER_S)
         step = Step(
@@ -109,9 +110,9 @@ class Ramp:
         return step, records
 
     def _place(
-        self, arrivals: Arrivals, tick: Callable[[], None], started: Callable[[int], None] = lambda ns: None
+        self, name: str, arrivals: Arrivals, tick: Callable[[], None], started: Callable[[int], None] = lambda ns: None
     ) -> tuple[int, list[Record]]:
-        """One load test: when its first call was due, and its records."""
+        """One load test: when its first call was due, and its records. ``name`` tells its calls from others."""
         first_ns = 0
 
         def on_event(event: dict[str, Any]) -> None:
@@ -126,7 +127,7 @@ class Ramp:
             tick()
             return False
 
-        plan = LoadPlan(self._plan.call, arrivals, str(self._recorder.path))
+        plan = LoadPlan(self._plan.call, arrivals, str(self._recorder.path), f"{name}-call")
         log = self._logs / "locust.log"
         with Load(Here(), plan, self._secrets, self._runtime, log, self._plan.workers) as load:
             load.follow(on_event, never)

@@ -27,6 +27,11 @@ def command(*arguments: object, limit_s: float = 60) -> subprocess.CompletedProc
     )  # fmt: skip
 
 
+def calls_in(folder: Path) -> list[dict[str, object]]:
+    records = map(json.loads, (folder / "samples.jsonl").read_text().splitlines())
+    return [record["body"] for record in records if record["kind"] == "call"]
+
+
 @pytest.mark.slow
 @pytest.mark.alone
 @pytest.mark.timeout(240 * PATIENCE)
@@ -44,6 +49,9 @@ def test_a_ramp_of_one_step(tmp_path: Path) -> None:
     assert (found["calls"], found["limited_by"]) == (None, "nothing that was tried: no step broke the objective")
     assert "checks" not in document["drill"]
     assert document["drill"]["agent"]["settings"] == {"recogniser": "none"}, "what was loaded is said"
+    names = [call["id"] for call in calls_in(folder)]
+    assert sorted(set(names)) == sorted(names), "no two calls of a run have one name"
+    assert {"alone-call-1", "step-1-call-1"} <= set(names)
     assert 'id="capacity"' in (folder / "report.html").read_text()
     again = subprocess.run(
         [sys.executable, "-m", "calldrill", "report", str(folder), "--json"], capture_output=True, text=True,

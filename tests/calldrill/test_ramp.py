@@ -28,7 +28,7 @@ class Scripted(Ramp):
         self._latency_ms, self._clock = latency_ms, 0
 
     def _place(
-        self, arrivals: Arrivals, tick: Callable[[], None], started: Callable[[int], None] = lambda ns: None
+        self, name: str, arrivals: Arrivals, tick: Callable[[], None], started: Callable[[int], None] = lambda ns: None
     ) -> tuple[int, list[Record]]:
         first = self._clock
         if isinstance(arrivals, Constant):
