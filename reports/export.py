@@ -8,16 +8,18 @@ import csv
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_type_hints
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from measures.call import Attempt, Call, CallEvent, CallQuality, Recovery, RtpStats, Turn
-from measures.host import MemorySample
-from measures.network import NetworkEvent
-from measures.probe import Phase
+from measures.capacity import Step
+from measures.host import MemorySample, SelfCheck
+from measures.network import LabProof, NetworkEvent, SiteProof
+from measures.probe import Phase, ProbeResult
+from measures.record import Note
 from measures.run import Run
 from reports.downloads import harmless
 from reports.harvest import Harvest, Plan, read_harvest
@@ -28,6 +30,7 @@ Column = Sequence[Any] | npt.NDArray[Any]
 Columns = dict[str, Column]
 FOLDER = "export"
 ROWS_AT_ONCE = 100_000
+_KEYS = {"id": "call", "call_id": "call"}
 _NESTED = ("phases", "turns", "recoveries", "rtp_in", "rtp_out")
 
 
@@ -41,7 +44,7 @@ def export_run(folder: Path, run: Run, form: Form) -> list[Path]:
 
 
 def export(harvest: Harvest, folder: Path, form: Form) -> list[Path]:
-    """Write every table that has a row into ``folder``, made if need be; the files, in order.
+    """Write every table that has a row into ``folder``, made if need be; the files, in order, each whole.
 
     Raises `ParquetMissing`, and `OSError` where a file cannot be written.
     """
@@ -50,41 +53,68 @@ def export(harvest: Harvest, folder: Path, form: Form) -> list[Path]:
     made = []
     for name, columns in tables(harvest).items():
         if len(next(iter(columns.values()))):
-            path = folder / f"{name}.{form}"
-            write(path, columns)
+            path, draft = folder / f"{name}.{form}", folder / f".{name}.{form}"
+            try:
+                write(draft, columns)
+                draft.replace(path)
+            finally:
+                draft.unlink(missing_ok=True)
             made.append(path)
     return made
 
 
 def tables(harvest: Harvest) -> dict[str, Columns]:
-    """Every table by name."""
+    """Every table by name. What belongs to a call has its id in the column ``call``, in each of them."""
     calls = harvest.calls
+    recoveries = [({"call": c.id, "recovery": n}, r) for c in calls for n, r in enumerate(c.recoveries, 1)]
     return {
         "packets": _packets(harvest),
         "calls": _calls(calls),
-        "phases": _of(Phase, [(c.id, phase) for c in calls for phase in c.phases]),
-        "turns": _of(Turn, [(c.id, turn) for c in calls for turn in c.turns]),
-        "recoveries": _of(Recovery, [(c.id, r) for c in calls for r in c.recoveries], leave=("attempts",)),
-        "attempts": _of(Attempt, [(c.id, a) for c in calls for r in c.recoveries for a in r.attempts]),
-        "events": _of(CallEvent, [(None, event) for event in harvest.events]),
-        "quality": _of(CallQuality, [(None, look) for look in harvest.quality]),
-        "memory": _of(MemorySample, [(None, look) for look in harvest.memory]),
-        "network": _of(NetworkEvent, [(None, event) for event in harvest.network]),
+        "phases": _of(Phase, [({"call": c.id}, phase) for c in calls for phase in c.phases]),
+        "turns": _of(Turn, [({"call": c.id}, turn) for c in calls for turn in c.turns]),
+        "recoveries": _of(Recovery, recoveries, leave=("attempts",)),
+        "attempts": _of(Attempt, [(of, attempt) for of, recovery in recoveries for attempt in recovery.attempts]),
+        "events": _records(CallEvent, harvest.events),
+        "quality": _records(CallQuality, harvest.quality),
+        "memory": _records(MemorySample, harvest.memory),
+        "network": _records(NetworkEvent, harvest.network),
+        "probes": _records(ProbeResult, harvest.probes),
+        "proofs": _records(LabProof, harvest.proofs),
+        "sites": _records(SiteProof, harvest.sites),
+        "steps": _records(Step, harvest.steps),
+        "selfchecks": _records(SelfCheck, harvest.selfchecks),
+        "notes": _records(Note, harvest.notes),
     }
 
 
-def _of(kind: type, rows: Sequence[tuple[str | None, Any]], leave: tuple[str, ...] = ()) -> Columns:
-    """The fields of a record as columns, the call's id first where the record does not carry it."""
+def _records(kind: type, rows: Sequence[Any]) -> Columns:
+    """The fields of a record as columns."""
+    return _of(kind, [({}, row) for row in rows])
+
+
+def _of(kind: type, rows: Sequence[tuple[dict[str, Any], Any]], leave: tuple[str, ...] = ()) -> Columns:
+    """What a record belongs to, and its fields."""
+    owners = list(rows[0][0]) if rows else []
     names = [field.name for field in fields(kind) if field.name not in leave]
-    columns: Columns = {} if "call_id" in names or not any(call for call, _ in rows) else {"call": [c for c, _ in rows]}
-    return columns | {name: [_plain(getattr(row, name)) for _, row in rows] for name in names}
+    columns: Columns = {owner: [of[owner] for of, _ in rows] for owner in owners}
+    return columns | {_KEYS.get(name, name): _column(kind, name, [row for _, row in rows]) for name in names}
+
+
+def _column(kind: type, name: str, rows: Sequence[Any]) -> Column:
+    """The values of a field. Where none is there its type still is: tables of several runs can be read as one."""
+    values = [_plain(getattr(row, name)) for row in rows]
+    if any(value is not None for value in values):
+        return values
+    hint = get_type_hints(kind)[name]
+    numeric = next((kind for kind in (int, float, bool) if kind in (get_args(hint) or (hint,))), str)
+    return np.ma.MaskedArray(np.zeros(len(values), dtype=numeric), mask=True)
 
 
 def _calls(calls: Sequence[Call]) -> Columns:
-    columns = _of(Call, [(None, call) for call in calls], leave=_NESTED)
+    columns = _of(Call, [({}, call) for call in calls], leave=_NESTED)
     for way in ("rtp_in", "rtp_out"):
         columns |= {
-            f"{way}_{field.name}": [_plain(getattr(getattr(call, way), field.name)) for call in calls]
+            f"{way}_{field.name}": _column(RtpStats, field.name, [getattr(call, way) for call in calls])
             for field in fields(RtpStats)
         }
     return columns
@@ -104,7 +134,7 @@ def _packets(harvest: Harvest) -> Columns:
     received = np.concatenate([one.received_ns for one in train])
     trips = np.concatenate([one.rtt_ms for one in train])
     return {
-        "stream": [one.stream for one in train for _ in range(len(one))],
+        "stream": np.repeat([one.stream for one in train], list(map(len, train))),
         "seq": np.concatenate([one.seq for one in train]),
         "due_ns": np.concatenate([one.due_ns for one in train]),
         "received_ns": np.ma.masked_equal(received, NONE_NS),
@@ -113,7 +143,7 @@ def _packets(harvest: Harvest) -> Columns:
         "duplicates": np.concatenate([one.duplicates for one in train]),
         "sent": np.concatenate([one.sent for one in train]),
         "lost": np.concatenate([one.lost for one in train]),
-        "lost_on": [SIDES[code] for one in train for code in one.side],
+        "lost_on": np.array(SIDES)[np.concatenate([one.side for one in train])],
     }
 
 
@@ -133,7 +163,13 @@ def _parquet(path: Path, columns: Columns) -> None:
         import pyarrow.parquet as pq  # noqa: PLC0415
     except ImportError:
         raise ParquetMissing from None
-    pq.write_table(pa.table({name: pa.array(_listed(values)) for name, values in columns.items()}), path)
+    arrays = {
+        # A mask of one value means none: pyarrow wants one for each.
+        name: pa.array(values.data, mask=np.ma.getmaskarray(values)) if isinstance(values, np.ma.MaskedArray)
+        else pa.array(values)
+        for name, values in columns.items()
+    }  # fmt: skip
+    pq.write_table(pa.table(arrays), path)
 
 
 def _listed(values: Column) -> list[Any]:

@@ -4,12 +4,16 @@ import csv
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pyarrow.parquet
 import pytest
 
-from reports.export import export_run, tables
+from measures.capacity import Step
+from measures.host import MemorySample
+from measures.record import Note, encode_record
+from reports.export import export, export_run, tables
 from reports.finish import finish
 from reports.folder import read_run
 from reports.harvest import Harvest, harvest_of
@@ -20,6 +24,9 @@ from tests.reports import rig
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("export")
     rig.failing(made)
+    with (made / "samples.jsonl").open("ab") as file:
+        file.write(encode_record(Note(rig.at(1), "info", "lab", "up")))
+        file.write(encode_record(Step(1, 5, 1.0, rig.at(1), rig.at(2), rig.at(3), None, generator_limited=False)))
     finish(made, "finished", rig.ENDED)
     return made
 
@@ -32,7 +39,7 @@ def raw(folder: Path, kind: str) -> list[dict]:
 @pytest.mark.parametrize("form", ["csv", "parquet"])
 def test_every_packet_and_turn_is_there(folder: Path, form: str) -> None:
     files = {path.stem: path for path in export_run(folder, read_run(folder), form)}
-    assert set(files) == set(tables(harvest_of(rig.records()))), "the rig has a row for every table"
+    assert set(files) == set(tables(Harvest())), "there is a row for every table"
     rows = {name: read(path) for name, path in files.items()}
     packets, samples = rows["packets"], raw(folder, "sample")
     assert [int(row["seq"]) for row in packets] == [one["seq"] for one in samples]
@@ -42,6 +49,12 @@ def test_every_packet_and_turn_is_there(folder: Path, form: str) -> None:
         told(turn["agent_speech_start_ns"], form) for turn in turns
     ]
     assert next(row["call"] for row in rows["recoveries"]) == "call-1"
+    calls = {row["call"] for row in rows["calls"]}
+    for name in ("phases", "turns", "recoveries", "attempts", "events", "quality"):
+        assert {row["call"] for row in rows[name]} <= calls, name
+    tries = Counter((row["call"], int(row["recovery"])) for row in rows["attempts"])
+    healed = [(call["id"], n, r) for call in raw(folder, "call") for n, r in enumerate(call["recoveries"], 1)]
+    assert tries == {(call, n): len(r["attempts"]) for call, n, r in healed if r["attempts"]}
     assert {row["rtp_in_lost"] for row in rows["calls"]} == {
         told(call["rtp_in"]["lost"], form) for call in raw(folder, "call")
     }
@@ -56,6 +69,17 @@ def read(path: Path) -> list[dict]:
         with path.open(newline="") as file:
             return list(csv.DictReader(file))
     return pyarrow.parquet.read_table(path).to_pylist()
+
+
+def test_what_is_missing_throughout_has_its_type_all_the_same(tmp_path: Path) -> None:
+    export(harvest_of([Step(1, 5, 1.0, 1, 2, 3, None, generator_limited=False)]), tmp_path, "parquet")
+    export(harvest_of([MemorySample(1, 2, None, None, None)]), tmp_path, "parquet")
+    types = {field.name: str(field.type) for name in ("steps", "memory")
+             for field in pyarrow.parquet.read_schema(tmp_path / f"{name}.parquet")}  # fmt: skip
+    assert (types["agent_cpu_pct"], types["pss_bytes"], types["active_calls"]) == ("double", "int64", "int64")
+    assert read(tmp_path / "memory.parquet")[0]["pss_bytes"] is None
+    export(harvest_of([MemorySample(1, 2, None, None, None)]), tmp_path, "csv")
+    assert read(tmp_path / "memory.csv")[0]["pss_bytes"] == ""
 
 
 def test_a_run_of_nothing_has_tables_without_rows() -> None:
