@@ -8,7 +8,7 @@ import base64
 import binascii
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
@@ -17,10 +17,8 @@ from agent.encoding import Resampler
 from agent.events import Event
 from agent.history import Message
 from agent.session_config import ConfigError
-from rtc.opus import FRAME_SAMPLES, SAMPLE_RATE
-
-if TYPE_CHECKING:
-    from agent.conversation import Conversation
+from agent.sessions import Session
+from rtc.opus import FRAME_SAMPLES, SAMPLE_RATE, Pcm
 
 MESSAGE_MAX_CHARS = 64 * 1024
 TEXT_MAX_CHARS = 16 * 1024
@@ -31,6 +29,43 @@ RESPONSE_FIELDS = frozenset({
     "max_output_tokens", "parallel_tool_calls", "prompt",
 })  # fmt: skip
 PARTS = {"user": ("input_text",), "system": ("input_text",), "assistant": ("output_text", "text")}
+
+
+class Talk(Protocol):
+    """What events can do to a conversation: `agent.conversation.Conversation`."""
+
+    session: Session
+
+    @property
+    def answering(self) -> bool:
+        """Whether an answer is being made."""
+
+    def tell(self, type: str, **fields: object) -> None:
+        """Send an event."""
+
+    def written(self, message: Message, after: str | None = None) -> None:
+        """An item that was not spoken."""
+
+    def answer(self, heard: str | None, speaks: bool | None = None) -> None:
+        """Answer a turn."""
+
+    def interrupt(self, reason: str) -> None:
+        """Stop what is being made and what is being said, now."""
+
+    def truncate(self, item_id: str, end_ms: int) -> bool:
+        """Cut a spoken answer back; False when its sound is not known any more."""
+
+    def may_append(self, ms: float) -> bool:
+        """Whether so much sound by events is not too much."""
+
+    def hear(self, pcm: Pcm) -> None:
+        """20 ms of what the caller says."""
+
+    def commit(self, *, answer: bool) -> bool:
+        """What was spoken becomes an item; False when nothing was spoken."""
+
+    def forget_speech(self) -> None:
+        """Drop what was spoken and not committed."""
 
 
 class BadEvent(Exception):  # noqa: N818  an answer, not a fault
@@ -56,7 +91,7 @@ def read(text: str) -> Event:
     return asked
 
 
-def handle(conversation: "Conversation", asked: Event) -> None:
+def handle(conversation: Talk, asked: Event) -> None:
     """Do what an event asks for. Raises `BadEvent`."""
     known = CLIENT_EVENTS.get(asked["type"])
     if known is None:
@@ -64,7 +99,7 @@ def handle(conversation: "Conversation", asked: Event) -> None:
     known[0](conversation, asked)
 
 
-def _update_session(conversation: "Conversation", asked: Event) -> None:
+def _update_session(conversation: Talk, asked: Event) -> None:
     session = conversation.session
     try:
         session.config.update(asked.get("session"))
@@ -73,7 +108,7 @@ def _update_session(conversation: "Conversation", asked: Event) -> None:
     conversation.tell("session.updated", session=session.config.as_json(session.id))
 
 
-def _create_item(conversation: "Conversation", asked: Event) -> None:
+def _create_item(conversation: Talk, asked: Event) -> None:
     item = asked.get("item")
     if not isinstance(item, dict) or item.get("type", "message") != "message":
         raise BadEvent("invalid_item", "an item is an object of type message", "item")
@@ -102,17 +137,17 @@ def _text_of(content: object, kinds: tuple[str, ...]) -> str:
     return text
 
 
-def _retrieve_item(conversation: "Conversation", asked: Event) -> None:
+def _retrieve_item(conversation: Talk, asked: Event) -> None:
     conversation.tell("conversation.item.retrieved", item=events.item(_item(conversation, asked)))
 
 
-def _delete_item(conversation: "Conversation", asked: Event) -> None:
+def _delete_item(conversation: Talk, asked: Event) -> None:
     message = _item(conversation, asked)
     conversation.session.history.remove(message.id)
     conversation.tell("conversation.item.deleted", item_id=message.id)
 
 
-def _truncate_item(conversation: "Conversation", asked: Event) -> None:
+def _truncate_item(conversation: Talk, asked: Event) -> None:
     message, end_ms = _item(conversation, asked), asked.get("audio_end_ms")
     if asked.get("content_index", 0) != 0:
         raise BadEvent("invalid_value", "an item has one part: content_index is 0", "content_index")
@@ -122,7 +157,7 @@ def _truncate_item(conversation: "Conversation", asked: Event) -> None:
         raise BadEvent("invalid_value", "only a spoken answer of this call can be truncated", "item_id")
 
 
-def _item(conversation: "Conversation", asked: Event) -> Message:
+def _item(conversation: Talk, asked: Event) -> Message:
     item_id = asked.get("item_id")
     message = conversation.session.history.find(item_id) if isinstance(item_id, str) else None
     if message is None:
@@ -130,7 +165,7 @@ def _item(conversation: "Conversation", asked: Event) -> Message:
     return message
 
 
-def _create_response(conversation: "Conversation", asked: Event) -> None:
+def _create_response(conversation: Talk, asked: Event) -> None:
     if conversation.answering:
         raise BadEvent("conversation_already_has_active_response", "an answer is being made; cancel it, or wait")
     wanted = asked.get("response")
@@ -154,17 +189,17 @@ def _create_response(conversation: "Conversation", asked: Event) -> None:
     conversation.answer(heard, None if modalities is None else modalities == ["audio"])
 
 
-def _cancel_response(conversation: "Conversation", asked: Event) -> None:
+def _cancel_response(conversation: Talk, asked: Event) -> None:
     if not conversation.answering:
         raise BadEvent("response_cancel_not_active", "there is no answer being made")
     conversation.interrupt("client_cancelled")
 
 
-def _clear_output(conversation: "Conversation", asked: Event) -> None:
+def _clear_output(conversation: Talk, asked: Event) -> None:
     conversation.interrupt("client_cancelled")
 
 
-def _append_audio(conversation: "Conversation", asked: Event) -> None:
+def _append_audio(conversation: Talk, asked: Event) -> None:
     audio = asked.get("audio")
     try:
         octets = base64.b64decode(audio if isinstance(audio, str) else "!", validate=True)
@@ -179,12 +214,12 @@ def _append_audio(conversation: "Conversation", asked: Event) -> None:
         conversation.hear(pcm[start : start + FRAME_SAMPLES])
 
 
-def _commit_audio(conversation: "Conversation", asked: Event) -> None:
+def _commit_audio(conversation: Talk, asked: Event) -> None:
     if not conversation.commit(answer=False):
         raise BadEvent("input_audio_buffer_commit_empty", "nothing was spoken that could be committed")
 
 
-def _clear_audio(conversation: "Conversation", asked: Event) -> None:
+def _clear_audio(conversation: Talk, asked: Event) -> None:
     conversation.forget_speech()
     conversation.tell("input_audio_buffer.cleared")
 
@@ -196,7 +231,7 @@ def _optional_text(asked: Event, name: str) -> str | None:
     return value
 
 
-Handler = Callable[["Conversation", Event], None]
+Handler = Callable[[Talk, Event], None]
 CLIENT_EVENTS: dict[str, tuple[Handler, str]] = {
     "session.update": (_update_session, "Change the session's configuration; answered by `session.updated`."),
     "conversation.item.create": (_create_item, "Write something, or put back earlier items; no answer by itself."),

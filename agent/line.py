@@ -8,19 +8,16 @@ the session is told to all its connections, in order.
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
 
 from agent import events
 from agent.conversation import Conversation
 from agent.events import Event
 from agent.history import Message
+from agent.house import House
 from agent.protocol import Record
 from agent.sessions import Session
 from agent.socket_events import translated
 from rtc.codec import OPUS
-
-if TYPE_CHECKING:
-    from agent.running import Agent
 
 SETTLE_S = 30.0
 FLUSH_S = 1.0
@@ -29,10 +26,10 @@ FLUSH_S = 1.0
 class Line:
     """One session's life. ``tell`` sends a record to all its connections."""
 
-    def __init__(self, agent: "Agent", session: Session, tell: Callable[[Record], Awaitable[None]]) -> None:
+    def __init__(self, house: House, session: Session, tell: Callable[[Record], Awaitable[None]]) -> None:
         self.session = session
-        self._agent, self._tell = agent, tell
-        self._in_writing = Conversation(session, agent.stages, lambda: OPUS, session.tell)
+        self._house, self._tell = house, tell
+        self._in_writing = Conversation(session, house.stages, lambda: OPUS, session.tell)
         self._answered = asyncio.Event()
         self._told: asyncio.Queue[Record] = asyncio.Queue()
         self._teller = asyncio.ensure_future(self._run())
@@ -41,12 +38,12 @@ class Line:
     @property
     def conversation(self) -> Conversation:
         """Where what is typed goes."""
-        call = self._agent.switch.of(self.session)
+        call = self._house.switch.of(self.session)
         return call.conversation if call is not None else self._in_writing
 
     async def written(self, text: str) -> str:
         """Something was typed: the id of its message. It is answered in the background."""
-        await self._agent.refresh(self.session)
+        await self._house.refresh(self.session)
         answer = await self._elsewhere("written", text=text)
         if isinstance(answer, str):
             return answer
@@ -60,17 +57,17 @@ class Line:
 
     async def end_call(self) -> bool:
         """End the session's call; whether there was one."""
-        await self._agent.refresh(self.session)
+        await self._house.refresh(self.session)
         if await self._elsewhere("end"):
             return True
-        call = self._agent.switch.of(self.session)
+        call = self._house.switch.of(self.session)
         if call is not None:
-            await self._agent.switch.end(call, "hung_up")
+            await self._house.switch.end(call, "hung_up")
         return call is not None
 
     async def _elsewhere(self, what: str, **fields: str) -> object:
         """What the server that has the session's call answers; None when it is this one, or nobody."""
-        cluster = self._agent.cluster
+        cluster = self._house.cluster
         if cluster is None or self.session.call_id is not None or cluster.call_elsewhere(self.session) is None:
             return None
         return await cluster.ask(self.session, what, **fields)

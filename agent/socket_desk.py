@@ -8,9 +8,12 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
+
+import socketio
 
 from agent import protocol, tokens
+from agent.house import House
 from agent.line import Line
 from agent.outlet import Outlet
 from agent.protocol import Problem, Record
@@ -18,10 +21,6 @@ from agent.rate import Bucket
 from agent.refusal import Refusal
 from agent.sessions import Session
 from agent.socket_call import CHUNK_MS, BadChunkError, Format, SocketCall
-
-if TYPE_CHECKING:
-    from agent.running import Agent
-    from agent.socket_server import SocketServer
 
 log = logging.getLogger("agent.socketio")
 
@@ -55,11 +54,23 @@ def read(event: str, data: object) -> Record:
         raise Refused("invalid_request_error", "invalid_value", str(error), error.param) from None
 
 
+class Rooms(Protocol):
+    """Where a connection is told things: `agent.socket_server.SocketServer`."""
+
+    sio: socketio.AsyncServer
+
+    async def join(self, sid: str, session: Session) -> None:
+        """From now on a connection is told what goes on in a session."""
+
+    def line(self, session_id: str) -> Line:
+        """The line of a session that somebody is connected for."""
+
+
 class Desk:
     """Where the connections of one server are served."""
 
-    def __init__(self, agent: "Agent", server: "SocketServer") -> None:
-        self._agent, self._server = agent, server
+    def __init__(self, house: House, rooms: Rooms) -> None:
+        self._house, self._rooms = house, rooms
 
     async def answer(self, connection: Connection, event: str, data: object) -> Record:
         """What an event is acknowledged with; a `Problem` for one that is refused or fails."""
@@ -88,28 +99,28 @@ class Desk:
         """Say who a connection is for. Raises `Refused`."""
         if connection.session is not None:
             raise Refused("invalid_request_error", "already_authenticated", "this connection has its session")
-        agent, settings = self._agent, self._agent.settings
+        house, settings = self._house, self._house.settings
         try:
             session_id = tokens.verify_any(settings.signing_key, asked.token)
         except tokens.TokenError as error:
-            agent.audit.note("refused", code=error.code, path="/socket.io/", address=connection.address)
+            house.audit.note("refused", code=error.code, path="/socket.io/", address=connection.address)
             raise Refused("authentication_error", error.code, str(error), "token") from None
         try:
-            session = await agent.session_for(session_id)
+            session = await house.session_for(session_id)
         except Refusal as refusal:
             kind = "server_error" if refusal.status >= 500 else "authentication_error"
             raise Refused(kind, refusal.code, str(refusal), "token") from None
         connection.session = session
-        agent.audit.note("connected", session=session.id, address=connection.address)
-        await self._server.join(connection.sid, session)
+        house.audit.note("connected", session=session.id, address=connection.address)
+        await self._rooms.join(connection.sid, session)
         resume, _ = tokens.issue(settings.signing_key, session.id, tokens.RESUME_TTL_S, "resume")
         expires_at = int(time.time()) + settings.session_ttl_s
-        call_id = session.call_id or (agent.cluster.call_elsewhere(session) if agent.cluster is not None else None)
+        call_id = session.call_id or (house.cluster.call_elsewhere(session) if house.cluster is not None else None)
         return protocol.Session(session.id, resume, expires_at, call_id, len(session.history))
 
     def _line(self, connection: Connection) -> Line:
         assert connection.session is not None
-        return self._server.line(connection.session.id)
+        return self._rooms.line(connection.session.id)
 
     async def _message(self, connection: Connection, asked: protocol.Message) -> Record:
         return protocol.Taken(await self._line(connection).written(asked.text))
@@ -120,9 +131,9 @@ class Desk:
     async def _call_start(self, connection: Connection, asked: protocol.CallStart) -> Record:
         assert connection.session is not None
         form = Format(asked.codec, asked.sample_rate_hz if asked.codec == "pcm16" else 8000)
-        outlet = Outlet(self._server.sio, connection.sid)
+        outlet = Outlet(self._rooms.sio, connection.sid)
         try:
-            call = await self._agent.place_socket(connection.session, form, outlet.send)
+            call = await self._house.place_socket(connection.session, form, outlet.send)
         except Refusal as full:
             raise Refused("server_error", full.code, str(full)) from None
         connection.call = outlet.call = call
@@ -145,14 +156,14 @@ class Desk:
         return protocol.Pong(asked.client_time_ms, time.time() * 1000)
 
     async def _history(self, connection: Connection, asked: protocol.HistoryRead) -> Record:
-        session, settings = self._line(connection).session, self._agent.settings
-        await self._agent.refresh(session)
+        session, settings = self._line(connection).session, self._house.settings
+        await self._house.refresh(session)
         history = session.history
         told = [protocol.HistoryMessage(one.id, one.role, one.text) for one in history.messages]
         return protocol.History(told, history.size_bytes, settings.history_max_messages, settings.history_max_bytes)
 
     async def _history_clear(self, connection: Connection, asked: protocol.HistoryClear) -> Record:
-        return protocol.Cleared(await self._agent.clear_history(self._line(connection).session))
+        return protocol.Cleared(await self._house.clear_history(self._line(connection).session))
 
 
 HANDLERS: dict[str, Callable[[Desk, Connection, Any], Awaitable[Record]]] = {

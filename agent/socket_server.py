@@ -13,22 +13,20 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import socketio
 from starlette.types import Receive, Scope, Send
 
 from agent import protocol
 from agent.handshakes import Handshakes
+from agent.house import House
 from agent.line import Line
 from agent.packets import StrictPacket
 from agent.protocol import Problem, Record
 from agent.rate import Bucket
 from agent.sessions import Session
 from agent.socket_desk import Connection, Desk, Refused, read
-
-if TYPE_CHECKING:
-    from agent.running import Agent
 
 SWEEP_S = 2.0
 LOST = ("ping timeout", "transport close", "transport error")
@@ -41,17 +39,17 @@ _quiet.setLevel(logging.CRITICAL)  # it tells every mistake of a client with a t
 class SocketServer:
     """All Socket.IO connections of this process."""
 
-    def __init__(self, agent: "Agent") -> None:
-        self._agent, self._desk = agent, Desk(agent, self)
+    def __init__(self, house: House) -> None:
+        self._house, self._desk = house, Desk(house, self)
         self._connections: dict[str, Connection] = {}
         self._lines: dict[str, Line] = {}
         self._handshakes = Handshakes()
         self._work: set[asyncio.Task[None]] = set()
         self._sweeper: asyncio.Task[None] | None = None
         self.initialized = False
-        origins = agent.settings.cors_origins
+        origins = house.settings.cors_origins
         self.sio = socketio.AsyncServer(
-            async_mode="asgi", client_manager=_manager(agent.settings.redis_url),
+            async_mode="asgi", client_manager=_manager(house.settings.redis_url),
             async_handlers=False, serializer=StrictPacket, logger=_quiet, engineio_logger=_quiet,
             max_http_buffer_size=protocol.MESSAGE_MAX_BYTES, cors_credentials=False,
             cors_allowed_origins=(lambda origin, environ: _allowed(origin, environ, origins)),
@@ -110,7 +108,7 @@ class SocketServer:
     async def _on_connect(self, sid: str, environ: dict[str, Any], auth: object = None) -> None:
         address = _address(environ)
         here = sum(1 for one in self._connections.values() if one.address == address)
-        if here >= self._agent.settings.connections_per_address:
+        if here >= self._house.settings.connections_per_address:
             raise _refusal(Problem("rate_limit_error", "too_many_connections", f"at most {here} from one address"))
         now_s = time.monotonic()
         bucket = Bucket(protocol.EVENTS_PER_S, 2 * protocol.EVENTS_PER_S, now_s)
@@ -135,7 +133,7 @@ class SocketServer:
         if connection.session is None:
             return
         if connection.call is not None and connection.call.state == "connected":
-            await self._agent.switch.end(connection.call, "lost" if reason in LOST else "hung_up")
+            await self._house.switch.end(connection.call, "lost" if reason in LOST else "hung_up")
         self.release_line(connection.session.id)
 
     def _is_followed(self, session_id: str) -> bool:
@@ -148,7 +146,7 @@ class SocketServer:
             return
         await line.settle()
         await line.flush()
-        if self._agent.cluster is not None and line.session.call_id is not None:
+        if self._house.cluster is not None and line.session.call_id is not None:
             return  # devices at other servers follow its call
         if not self._is_followed(session_id) and self._lines.get(session_id) is line:
             del self._lines[session_id]
@@ -218,7 +216,7 @@ class SocketServer:
     def open_line(self, session: Session) -> None:
         """Have the session's life told to its room."""
         if session.id not in self._lines:
-            self._lines[session.id] = Line(self._agent, session, self._teller(session.id))
+            self._lines[session.id] = Line(self._house, session, self._teller(session.id))
 
     def release_line(self, session_id: str) -> None:
         """Nothing here needs the session's line any more, unless somebody follows it."""
