@@ -5,7 +5,9 @@ falling. From the windows come two answers:
 
 * **the knee**: the number of calls at which a figure crosses its limit, between the last step that kept it and the
   first that broke it, by a straight line. How sure it is comes from resampling calls (a bootstrap over whole calls,
-  because the turns of one call are not independent) and finding the knee again each time;
+  because the turns of one call are not independent) and finding the knee again each time. Between two steps nobody
+  looked: what is taken for granted there is that figures get worse ever faster, as queues do, and the interval goes
+  from the earliest to the latest load that this allows;
 * **the Universal Scalability Law** (Gunther 1993; Gunther, Guerrilla Capacity Planning, 2007, chapter 4): throughput
   X(n) = λ n / (1 + σ (n - 1) + κ n (n - 1)), where σ is contention (what must queue) and κ coherency (what must agree).
   It tells whether more load brings less work, and from where. It is never asked about more than twice the largest
@@ -131,6 +133,25 @@ def crossing(loads: Sequence[float], figures: Sequence[float], limit: float, kee
     return n0 + (n1 - n0) * min(1.0, max(0.0, (limit - v0) / (v1 - v0)))
 
 
+def latest_crossing(
+    loads: Sequence[float], figures: Sequence[float], limit: float, keeps: Sequence[bool]
+) -> float | None:
+    """The largest load at which the figure may have crossed its limit, if it gets worse ever faster, as queues do.
+
+    Such a curve lies beneath its chords and above their extensions: so it crosses no earlier than the chord of the two
+    steps around the limit (`crossing`), and no later than the extension of the chord before, or the step that broke it.
+    """
+    broken = next((index for index, kept in enumerate(keeps) if not kept), None)
+    if broken is None:
+        return None
+    if broken < 2:
+        return loads[broken]
+    (n0, v0), (n1, v1) = ((loads[i], figures[i]) for i in (broken - 2, broken - 1))
+    rise = (v1 - v0) / (n1 - n0) if n1 > n0 and math.isfinite(v0) and math.isfinite(v1) else 0.0
+    further = (limit - v1) / rise if rise else math.inf
+    return loads[broken] if further < 0 else min(loads[broken], n1 + further)
+
+
 def fitted_law(loads: Values, throughputs: Values, resampled: Sequence[Values]) -> Law | None:
     """The law through (load, throughput), with intervals from throughputs as resampling gave them.
 
@@ -166,18 +187,24 @@ def _range(value: float, tries: Sequence[float]) -> Range:
     return Range(value, float(low), float(high))
 
 
-def knee_range(value: float | None, tries: Sequence[float | None], reached: float) -> Range | None:
-    """The knee with its interval; a resample in which nothing broke says only that it lies beyond ``reached``.
+def knee_range(
+    value: float | None, earliest: Sequence[float | None], latest: Sequence[float | None], reached: float
+) -> Range | None:
+    """The knee with its interval, from the earliest and the latest that each resample allows.
 
-    None when nothing broke at all.
+    A resample in which nothing broke says only that the knee lies beyond ``reached``. None when nothing broke at all.
     """
     if value is None:
         return None
-    ordered = sorted(math.inf if found is None else found for found in tries)
-    if not ordered:
+    if not earliest or not latest:
         return Range(value, None, None)
-    low, high = (ordered[min(len(ordered) - 1, math.floor(share * len(ordered)))] for share in (0.025, 0.975))
+    low, high = _ordered_at(earliest, 0.025), _ordered_at(latest, 0.975)
     return Range(value, min(low, reached), None if math.isinf(high) else high)
+
+
+def _ordered_at(tries: Sequence[float | None], share: float) -> float:
+    ordered = sorted(math.inf if found is None else found for found in tries)
+    return ordered[min(len(ordered) - 1, math.floor(share * len(ordered)))]
 
 
 def next_load(held: Sequence[tuple[int, bool]], first: int, most: int, finer: int = 2) -> int | None:

@@ -6,13 +6,13 @@ A step that the generator limited says nothing of the agent: it is left out, and
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from measures.call import Call, CallEvent
-from measures.capacity import Capacity, Law, Range, Step, Window, crossing, fitted_law, knee_range
+from measures.capacity import Capacity, Law, Range, Step, Window, crossing, fitted_law, knee_range, latest_crossing
 from measures.clock import NS_PER_S, ms
 from measures.comparison import least_that_matters
 from measures.difference import median_difference
@@ -51,7 +51,8 @@ def capacity(harvest: Harvest, thresholds: Sequence[Threshold], headroom: float 
     ordered = sorted(windows, key=lambda window: window.step.callers)
     reached = max((window.load for window in windows), default=0.0)
     value, culprit = _knee(objective, ordered)
-    knee = knee_range(value, [_knee(objective, one)[0] for one in again], reached)
+    earliest, latest = [_knee(objective, one)[0] for one in again], [_latest(objective, one) for one in again]
+    knee = knee_range(value, earliest, latest, reached)
     return Capacity(
         objective, tuple(ordered), left_out, knee, reached, _limit(objective, ordered, culprit, left_out),
         _law(ordered, again), _recommended(knee, ordered, headroom),
@@ -110,9 +111,16 @@ class _Pool:
         return replace(self.window(objective, range(len(self.seen))), rising=rising(harvest, self.step))
 
     def resampled(self, objective: Sequence[Threshold], chance: np.random.Generator) -> Window:
-        """The step, had as many calls been drawn from those that were there."""
+        """The step, had as many calls been drawn from those that were there, at the load that was measured.
+
+        The load is known, so the work of the calls drawn counts by the time that they were there.
+        """
         n = len(self.seen)
-        return self.window(objective, chance.integers(0, n, n) if n else ())
+        drawn = self.window(objective, chance.integers(0, n, n) if n else ())
+        load = sum(call.load for call in self.seen)
+        return replace(
+            drawn, load=load, throughput_per_s=drawn.throughput_per_s * load / drawn.load if drawn.load else 0
+        )
 
     def window(self, objective: Sequence[Threshold], chosen: Iterable[int]) -> Window:
         """The step as the chosen calls saw it."""
@@ -149,14 +157,28 @@ def _turns_in(call: Call, step: Step, due_in: bool) -> Call:
 
 def _knee(objective: Sequence[Threshold], windows: Sequence[Window]) -> tuple[float | None, int | None]:
     """The smallest load at which a part of the objective is crossed, and which part."""
+    crossed = _crossed(crossing, objective, windows)
+    return min(((load, index) for index, load in enumerate(crossed) if load is not None), default=(None, None))
+
+
+def _latest(objective: Sequence[Threshold], windows: Sequence[Window]) -> float | None:
+    """The largest load at which a part of the objective may have been crossed first."""
+    crossed = _crossed(latest_crossing, objective, windows)
+    return min((load for load in crossed if load is not None), default=None)
+
+
+def _crossed(
+    find: Callable[[Sequence[float], Sequence[float], float, Sequence[bool]], float | None],
+    objective: Sequence[Threshold], windows: Sequence[Window],
+) -> list[float | None]:  # fmt: skip
     loads = [window.load for window in windows]
-    found: list[tuple[float, int]] = []
-    for index, threshold in enumerate(objective):
-        figures = [math.inf if (f := window.figures[index]) is None else f for window in windows]
-        load = crossing(loads, figures, threshold.limit, [window.kept[index] for window in windows])
-        if load is not None:
-            found.append((load, index))
-    return min(found, default=(None, None))
+    return [
+        find(
+            loads, [math.inf if (f := window.figures[place]) is None else f for window in windows], threshold.limit,
+            [window.kept[place] for window in windows],
+        )
+        for place, threshold in enumerate(objective)
+    ]  # fmt: skip
 
 
 def _limit(

@@ -72,6 +72,33 @@ def test_the_knee_is_found_between_two_steps():
     assert capacity_outcome(found, 56)[0] == "not enough evidence"
 
 
+def clustered(loads: list[int], latency_ms, chance: np.random.Generator) -> list[Record]:
+    """A ramp in which the turns of one call are alike: calls differ by 150 ms, the turns of a call by 40 ms."""
+    made: list[Record] = []
+    for index, load in enumerate(loads):
+        begin, per_s = index * 80 * NS_PER_S, load / CALL_S
+        for number in range(round(per_s * 30)):
+            own = latency_ms(load) + chance.normal(0, 150)
+            answers: list[float | None] = [float(max(1.0, own + chance.normal(0, 40))) for _ in range(4)]
+            made.append(call(f"s{index}-{number}", begin + round(number / per_s * NS_PER_S), answers))
+        held = begin + CALL_S * NS_PER_S
+        made.append(Step(index, load, per_s, begin, held, held + 20 * NS_PER_S, 10.0, False))
+    return made
+
+
+@pytest.mark.slow
+def test_the_interval_holds_the_truth_though_the_turns_of_a_call_are_alike(monkeypatch):
+    """The answer "n calls (95 %: a to b)", by simulation, on a queue's curve, which is no straight line."""
+    monkeypatch.setattr("reports.capacity.RESAMPLES", 80)
+    chance, held, runs = np.random.default_rng(9), 0, 40
+    truth = 100 * (1 - 300 / (800 - 1.645 * 155.2))  # 300 / (1 - n/100) and a normal's p95 of sd 155.2 make 800
+    for _ in range(runs):
+        records = clustered([10, 20, 40, 80, 60, 50], lambda n: 300 / (1 - n / 100), chance)
+        found = capacity(harvest_of(records), OBJECTIVE[1:])
+        held += found.calls.low <= truth <= (found.calls.high or 100)
+    assert held / runs >= 0.85
+
+
 def test_nothing_broke_so_it_is_at_least_that_much():
     found = found_in(ramp([10, 20], lambda n: 400))
     assert found.calls is None
