@@ -58,7 +58,7 @@ def _download(name: str, heads: Sequence[str], rows: Iterable[Sequence[Cell]], t
         writer.writerow([harmless(cell) for cell in row])
         written += 1
     step = _step(total)
-    file = f"{name}.csv" if step == 1 else f"{name}-every-{step}th.csv"
+    file = f"{name}.csv" if step == 1 else f"{name}-1-in-{step}.csv"
     return Download(file, "data:text/csv;base64," + base64.b64encode(text.getvalue().encode()).decode(), written, total)
 
 

@@ -113,14 +113,15 @@ class Harvest:
         object.__setattr__(self, "zero_ns", self._zero_ns())
 
     def _zero_ns(self) -> int:
-        starts = (
-            [call.due_ns for call in self.calls]
-            or [event.at_ns for event in self.events]
-            or [int(train.due_ns.min()) for train in self.trains]
-            or [sample.at_ns for sample in self.memory]
-            or [event.commanded_ns for event in self.network]
+        if self.calls:
+            return self.calls[0].due_ns
+        firsts = (
+            *(event.at_ns for event in self.events[:1]),
+            *(int(train.due_ns.min()) for train in self.trains),
+            *(look.at_ns for look in self.memory[:1]),
+            *(event.commanded_ns for event in self.network[:1]),
         )
-        return min(starts, default=0)
+        return min(firsts, default=0)
 
     def fault_behind(self, recovery: Recovery) -> str:
         """What the network did last before the caller noticed, and no earlier than media could still tell of it.

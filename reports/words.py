@@ -24,7 +24,8 @@ def title(metric_name: str) -> str:
 
 def number(value: float) -> str:
     """Three digits where they matter, none that do not, thousands apart."""
-    return localised(_number(value))
+    text = _number(value)
+    return localised(f"−{text[1:]}" if text.startswith("-") else text)
 
 
 def _number(value: float) -> str:

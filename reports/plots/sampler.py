@@ -21,6 +21,7 @@ from reports.plots.ink import (
     AGENT,
     CALLER,
     CONNECTING,
+    FAINT,
     FAULT,
     INK,
     NETWORK,
@@ -130,8 +131,8 @@ def _over_time(ax: Axes, harvest: Harvest) -> None:
     ax.set(xlabel=xlabel(harvest), ylabel=say("round trip (ms)"))
     told = "| " + say("{n} of {total} lost", n=number(len(lost)), total=number(sent))
     # Above the labels of the network's events, which begin anywhere.
-    ax.annotate(told, (1.0, 1.0), (0, 15), xycoords="axes fraction", textcoords="offset points", color=FAULT,
-                ha="right", fontsize=8.5, annotation_clip=False)  # fmt: skip
+    ax.annotate(told, (1.0, 1.0), (0, 15), xycoords="axes fraction", textcoords="offset points",
+                color=FAULT if len(lost) else FAINT, ha="right", fontsize=8.5, annotation_clip=False)  # fmt: skip
 
 
 def _columns(ax: Axes, harvest: Harvest) -> None:

@@ -308,3 +308,11 @@ def test_a_call_in_a_line_that_cannot_be_read_did_not_fail() -> None:
     assert (observe("calls_failed", whole).count, observe("calls_failed", whole).missing) == (1, 0)
     assert (observe("calls_failed", damaged).count, observe("calls_failed", damaged).missing) == (0, 1)
     assert observe("turns_missed", damaged).count == observe("turns_missed", harvest_of([call], Plan(1, 8))).count
+
+
+def test_without_a_call_the_first_record_is_the_zero_of_time() -> None:
+    left = [record for record in rig.records() if not isinstance(record, Call)]
+    harvest = harvest_of(left)
+    kinds = (harvest.memory[0].at_ns, harvest.events[0].at_ns, harvest.network[0].commanded_ns)
+    assert harvest.zero_ns == min(int(harvest.trains[0].due_ns.min()), *kinds)
+    assert harvest.zero_ns < harvest.events[0].at_ns, "and not the first of one kind"

@@ -20,7 +20,7 @@ from reports.words import duration, interval, long_duration, moment, number, plu
         (999.0, "ms", False, "999 ms"),
         (4365.86, "ms", False, "4.37 s"),
         (12_345_678.0, "", False, "12\u202f345\u202f678"),
-        (-3.25, "MB", False, "-3.25 MB"),
+        (-3.25, "MB", False, "−3.25 MB"),
         (0.0, "", True, "0 %"),
         (1.0, "", True, "100 %"),
         (0.0969, "", True, "9.69 %"),
@@ -42,7 +42,7 @@ def test_nothing_is_nothing() -> None:
 
 @given(st.floats(-1e9, 1e9, allow_nan=False))
 def test_a_number_is_near_what_it_says(value: float) -> None:
-    shown = float(number(value).replace("\u202f", ""))
+    shown = float(number(value).replace("\u202f", "").replace("−", "-"))
     assert shown == pytest.approx(value, rel=0.05, abs=1e-300)
     assert (shown == 0) == (value == 0)
 
