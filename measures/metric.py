@@ -12,6 +12,8 @@ change is too small to matter (``floor``): comparisons call nothing worse that m
 from dataclasses import dataclass
 from typing import Literal
 
+LONGEST_SHOWN = 80
+
 Kind = Literal["trend", "rate", "counter", "gauge", "estimate"]
 About = Literal["call", "turn", "recovery", "probe", "sample", "agent", "lab"]
 
@@ -132,4 +134,6 @@ def metric(name: str) -> Metric:
     if name in METRICS:
         return METRICS[name]
     near = difflib.get_close_matches(name, METRICS, n=3)
-    raise KeyError(f"unknown metric {name!r}" + (f"; did you mean {', '.join(near)}?" if near else ""))
+    shown = name if len(name) <= LONGEST_SHOWN else name[:LONGEST_SHOWN] + "…"
+    mend = f"did you mean {', '.join(near)}?" if near else "docs/reference/metrics.md has them all"
+    raise KeyError(f"unknown metric {shown!r}; {mend}")

@@ -20,5 +20,8 @@ def thresholds_of(checks: object) -> list[Threshold]:
     found: list[Threshold] = []
     for name, sentences in checks.items():
         for sentence in sentences if isinstance(sentences, list) else [sentences]:
-            found.append(parse_threshold(name, sentence["check"] if isinstance(sentence, dict) else sentence))
+            written = sentence.get("check") if isinstance(sentence, dict) else sentence
+            if not isinstance(written, str):
+                raise ThresholdError(f"{name}: {written!r} is no sentence; write one like 'p(95) < 800 ms'")
+            found.append(parse_threshold(name, written))
     return found
