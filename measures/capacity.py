@@ -162,7 +162,7 @@ def fitted_law(loads: Values, throughputs: Values, resampled: Sequence[Values]) 
     best = _fit(loads, throughputs)
     if best is None:
         return None
-    tries = [found for again in resampled if (found := _fit(loads, again)) is not None]
+    tries = [found for again in resampled if (found := _freely_fit(loads, again)) is not None]
     ranges = [_range(best[i], [found[i] for found in tries]) for i in range(3)]
     contention, coherency = best[1], best[2]
     peak = math.sqrt((1 - contention) / coherency) if coherency > 1e-9 and contention < 1 else None
@@ -180,11 +180,24 @@ def _fit(loads: Values, throughputs: Values) -> tuple[float, float, float] | Non
     return float(found[0]), float(found[1]), float(found[2])
 
 
+def _freely_fit(loads: Values, throughputs: Values) -> tuple[float, float, float] | None:
+    """The same with costs that may be less than nothing.
+
+    Fits that stop at nothing heap up there, and intervals made of them miss: what stops one cost bends the others.
+    Turned over, n / X(n) is linear in the costs: least squares, with errors that are shares of what was done.
+    """
+    weight = throughputs / loads
+    terms = np.column_stack([np.ones(len(loads)), loads - 1, loads * (loads - 1)])
+    found = np.linalg.lstsq(terms * weight[:, None], np.ones(len(loads)), rcond=None)[0]
+    return None if found[0] <= 0 else (1 / float(found[0]), float(found[1] / found[0]), float(found[2] / found[0]))
+
+
 def _range(value: float, tries: Sequence[float]) -> Range:
+    """From fits that may go below nothing; nothing itself is where such an interval ends."""
     if not tries:
         return Range(value, None, None)
     low, high = np.quantile(np.asarray(tries), (0.025, 0.975))
-    return Range(value, float(low), float(high))
+    return Range(value, max(0.0, min(float(low), value)), max(0.0, float(high), value))
 
 
 def knee_range(

@@ -58,11 +58,11 @@ def test_the_law_is_found_again():
         law.throughput(321)
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize("truth", [(0.25, 0.02, 1e-4), (0.25, 0.1, 0.0), (0.25, 0.0, 0.0)])
 @pytest.mark.parametrize("noise", [0.01, 0.05, 0.15])
-def test_the_law_s_intervals_hold_the_truth_as_often_as_they_say(noise):
-    """At several levels of noise in what each step did, each coefficient by itself."""
-    chance, runs, truth = np.random.default_rng(2), 50, (0.25, 0.02, 1e-4)
+def test_the_law_s_intervals_hold_the_truth_as_often_as_they_say(noise, truth):
+    """At several levels of noise in what each step did, each coefficient by itself; and where a cost is none."""
+    chance, runs = np.random.default_rng(2), 60
     loads = np.array([5.0, 10, 20, 40, 80, 160])
     held = np.zeros(3)
     for _ in range(runs):

@@ -23,7 +23,7 @@ def test_an_unknown_name_is_told_with_its_neighbours() -> None:
         metric("turn_latencies")
     with pytest.raises(KeyError) as alone:
         metric("zzz")
-    assert alone.value.args == ("unknown metric 'zzz'",)
+    assert alone.value.args == ("unknown metric 'zzz'; docs/reference/metrics.md has them all",)
 
 
 def test_the_metrics_a_drill_may_name_are_stable() -> None:
