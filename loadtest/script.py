@@ -207,7 +207,10 @@ class Script:
     # -- speaking over the agent -----------------------------------------------------------------------------
 
     async def _talk_over(self, turn: TurnPlan, onset_ns: int) -> int | None:
-        """Begin to speak a while after the agent did, and hear it stop; when we began, or None if it was too late."""
+        """Begin to speak a while after the agent did, and hear it stop; when we began, or None if it was too late.
+
+        An agent that talks on was spoken over, too: how long it did is what the turn then tells.
+        """
         ear, mouth = self.ear, self.mouth
         if await self._until(lambda: ear.end_ns >= onset_ns, turn.over_after_ms / 1000):
             self._diary.note("barge-in-too-late", f"the answer was over within {turn.over_after_ms} ms")
@@ -216,13 +219,14 @@ class Script:
         mouth.say(self._clip(turn.clip))
         told = self._agent.interrupt()
         self._diary.step("say")
-        await self._until(lambda: ear.end_ns >= onset_ns, STOP_LIMIT_S)
+        stopped = await self._until(lambda: ear.end_ns >= onset_ns, STOP_LIMIT_S)
         since_ns = began_ns if told else mouth.started_ns
-        if not since_ns or ear.end_ns < since_ns - (UNDER_WAY_NS if told else 0):
-            self._diary.note("barge-in-too-late", "the answer was not stopped by it")
+        if not since_ns or (stopped and ear.end_ns < since_ns - (UNDER_WAY_NS if told else 0)):
+            self._diary.note("barge-in-too-late", "the answer was over before it was heard")
             await self._hear_out()
             return None
-        self._diary.note("barge-in", f"silent after {max(0, ear.end_ns - since_ns) / 1e6:.0f} ms")
+        silent = f"silent after {max(0, ear.end_ns - since_ns) / 1e6:.0f} ms"
+        self._diary.note("barge-in", silent if stopped else f"still speaking after {STOP_LIMIT_S:g} s")
         return since_ns
 
     async def _hear_out(self) -> None:

@@ -51,7 +51,7 @@ SPOILED = {
     "rate-limited=600": {"calls_failed"},
     "failing-token": {"calls_failed"},
 }
-SOME = ("", "mute", "leak=30", "failing-token")
+SOME = ("", "no-barge-in", "leak=30", "failing-token")
 CHOSEN = SPOILED if os.environ.get("CALLDRILL_TEST_FAULTS") == "all" else {name: SPOILED[name] for name in SOME}
 
 
