@@ -22,7 +22,9 @@ def note_lines(run: Run) -> list[str]:
 
 def _line(verdict: Verdict) -> str:
     name = verdict.threshold.subject
-    return f"  {MARKS[verdict.outcome]} {name}: {verdict.sentence} — observed {observed(verdict)}, n={verdict.n}"
+    undecided = verdict.outcome == "not enough data" and verdict.observed is not None
+    why = f": {verdict.reason}" if undecided else ""
+    return f"  {MARKS[verdict.outcome]} {name}: {verdict.sentence} — observed {observed(verdict)}, n={verdict.n}{why}"
 
 
 def observed(verdict: Verdict) -> str:

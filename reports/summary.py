@@ -23,8 +23,9 @@ def summary(run: Run, harvest: Harvest) -> str:
     head = f"## {_SIGNS.get(outcome, '❔')} {say(OUTCOME_WORDS.get(outcome, 'Not judged'))}: {_text(drill_name(run))}"
     parts = [head, _text(f"{sentence_case(say_reason(run.reason))}.")]
     if run.verdicts:
-        parts.append(_table(HEADS,
-                            [_verdict(verdict_row(verdict)) for verdict in run.verdicts]))  # fmt: skip
+        checked = [verdict_row(verdict) for verdict in run.verdicts]
+        parts.append(_table(HEADS, list(map(_verdict, checked))))
+        parts.append("\n".join(f"- {_text(row.sentence)}." for row in checked if row.outcome == "not enough data"))
     rows, more = recovery_rows(harvest, MOST_RECOVERIES)
     if rows:
         parts += ["### " + say("Recoveries"), _table(RECOVERY_HEADS, list(map(_recovery, rows)))]

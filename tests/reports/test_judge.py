@@ -13,6 +13,7 @@ from reports.finish import finish
 from reports.folder import DamagedRun, read_records, read_run
 from reports.harvest import Plan, harvest_of
 from reports.judge import judge_run
+from reports.summary import summary
 from reports.thresholds import thresholds
 from tests.reports import rig
 
@@ -42,9 +43,13 @@ def test_what_was_broken_fails(tmp_path: Path) -> None:
 
 
 def test_a_figure_too_near_its_limit_stays_open(tmp_path: Path) -> None:
-    run = judged(rig.inconclusive(tmp_path))
+    folder = rig.inconclusive(tmp_path)
+    run = judged(folder)
     assert run.outcome == "not enough evidence"
     assert not_passed(run) == {"turn_latency": "not enough data"}
+    (open_one,) = [line for line in verdict_lines(run) if line.startswith("  ?")]
+    assert open_one.endswith("straddles the limit: about 330 more like these would tell, four times of five")
+    assert "would tell, four times of five." in summary(run, harvest_of(read_records(folder), Plan.of(run)))
 
 
 def test_a_limited_generator_proves_nothing(tmp_path: Path) -> None:

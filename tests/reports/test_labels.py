@@ -80,9 +80,9 @@ def slow_third_turn(call: Call) -> Call:
 @pytest.mark.parametrize(
     ("subject", "said"),
     [
-        ("turn_latency{trun=2}", "unknown label 'trun'; known: call, caller, profile, turn"),
+        ("turn_latency{trun=2}", "unknown label 'trun'; its labels are call, caller, profile, turn"),
         ("turn_latency{turn}", "needs a value"),
-        ("agent_memory{turn=2}", "unknown label 'turn'; known: it has none"),
+        ("agent_memory{turn=2}", "agent_memory has no labels: write it without 'turn=2'"),
         ("turn_latency{turn=two}", "turn must be a number"),
         ("turn_latency{turn=1", "is not a metric"),
         ("turn latency", "is not a metric"),
