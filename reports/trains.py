@@ -109,9 +109,9 @@ class Train:
         return int((order[1:] < np.maximum.accumulate(order)[:-1]).sum())
 
     def _arrivals(self) -> Ints:
-        """Indices of the replies in the order in which they came."""
+        """Indices of the replies in the order in which they came, those of one moment by their numbers."""
         came = np.flatnonzero(self.received_ns != NONE_NS)
-        return came[np.lexsort((self.seq[came], self.received_ns[came]))]
+        return came[np.argsort(self.received_ns[came], kind="stable")]
 
     @property
     def loss_bursts(self) -> dict[int, int]:
