@@ -38,8 +38,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "a": finished(base / "a"),
         "again": finished(base / "again", seed=8),
         "slow": finished(base / "slow", rig.Scene(latency_ms=820.0), seed=9),
-        "long": finished(base / "long", rig.Scene(calls=40)),
-        "long again": finished(base / "long again", rig.Scene(calls=40), seed=8),
+        "long": finished(base / "long", rig.Scene(calls=100)),
+        "long again": finished(base / "long again", rig.Scene(calls=100), seed=8),
         "limited": finished(base / "limited", rig.Scene(limited=True)),
     }
 
