@@ -169,7 +169,7 @@ def _shown(value: float | None, row: Compared) -> str:
 
 def _signed(value: float, row: Compared) -> str:
     if abs(value) > 1e12:  # `measures.difference.WORST`: what is missing decides
-        return "unbounded" if value > 0 else "−unbounded"
+        return "more than any" if value > 0 else "less than any"
     text = quantity(abs(value), row.unit, rate=row.rate) or "0"
     return f"{'−' if value < 0 else '+'}{text.replace('%', 'points') if row.rate else text}"
 
