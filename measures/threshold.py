@@ -85,7 +85,17 @@ class Threshold:
 def parse_threshold(subject: str, sentence: str) -> Threshold:
     """Read ``sentence`` for a metric, with or without labels.
 
-    Raises `ThresholdError` for an unknown metric, label, aggregate or unit.
+    Raises `ThresholdError` for an unknown metric, label, aggregate or unit, and for what could never fail or hold.
+    """
+    found = read_threshold(subject, sentence)
+    _check_limit(metric(found.metric), sentence, found)
+    return found
+
+
+def read_threshold(subject: str, sentence: str) -> Threshold:
+    """A threshold as a run was judged by it, be it a wise one or not: an old folder is judged as it was.
+
+    Raises `ThresholdError` for what cannot be understood.
     """
     metric_name, labels = parse_subject(subject)
     declared = metric(metric_name)
@@ -95,7 +105,8 @@ def parse_threshold(subject: str, sentence: str) -> Threshold:
     _check_aggregate(declared, match)
     name = f"p({_plain(Decimal(match['p']))})" if match["p"] else match["aggregate"]
     limit = float(Decimal(match["number"]) * _scale(declared, name, match["unit"], sentence))
-    _check_limit(declared, match, limit)
+    if not math.isfinite(limit):
+        raise ThresholdError(f"{declared.name}: {_shown(sentence)} has a limit beyond all numbers; write a smaller one")
     return Threshold(metric_name, name, match["operator"], limit, labels)  # type: ignore[arg-type]
 
 
@@ -126,25 +137,23 @@ def _aggregates(declared: Metric) -> str:
     return " or ".join("p(95)" if one == "p" else one for one in allowed)
 
 
-def _check_limit(declared: Metric, match: re.Match[str], limit: float) -> None:
-    said = f"{declared.name}: {_shown(match.string)}"
-    if not math.isfinite(limit):
-        raise ThresholdError(f"{said} has a limit beyond all numbers; write a smaller one")
+def _check_limit(declared: Metric, sentence: str, found: Threshold) -> None:
+    said, limit = f"{declared.name}: {_shown(sentence)}", found.limit
     if declared.kind == "rate":
-        _check_rate(said, match, limit)
-    elif match["aggregate"] == "count" and (limit < 0 or limit != int(limit)):
-        raise ThresholdError(f"{said} asks for a count of {_plain(Decimal(match['number']))}; a count is 0, 1, 2, …")
+        _check_rate(said, found.operator, limit, percent=sentence.rstrip().endswith("%"))
+    elif found.aggregate == "count" and (limit < 0 or limit != int(limit)):
+        raise ThresholdError(f"{said} asks for a count of {_plain(Decimal(repr(limit)))}; a count is 0, 1, 2, …")
 
 
-def _check_rate(said: str, match: re.Match[str], limit: float) -> None:
+def _check_rate(said: str, operator: Operator, limit: float, percent: bool) -> None:
     """A rate of 1 may be one percent or all; and what holds always, or never, is no check."""
     if not 0 <= limit <= 1:
         raise ThresholdError(f"{said} asks for a rate outside 0 to 100 %; was a % sign forgotten?")
-    if limit == 1 and not match["unit"]:
+    if limit == 1 and not percent:
         raise ThresholdError(f"{said} may mean 1 % or 100 %; write which")
-    if (limit, match["operator"]) in ((0, "<"), (1, ">")):
+    if (limit, operator) in ((0, "<"), (1, ">")):
         raise ThresholdError(f"{said} can never hold: a rate is between 0 and 100 %")
-    if (limit, match["operator"]) in ((0, ">="), (1, "<=")):
+    if (limit, operator) in ((0, ">="), (1, "<=")):
         raise ThresholdError(f"{said} always holds: a rate is between 0 and 100 %")
 
 

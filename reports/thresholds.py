@@ -1,8 +1,8 @@
-"""The checks of a drill as thresholds."""
+"""The checks of a run's drill as thresholds: checked before it ran, and an old folder's stay what they were."""
 
 from typing import Any
 
-from measures.threshold import Threshold, ThresholdError, parse_threshold
+from measures.threshold import Threshold, ThresholdError, read_threshold
 
 
 def thresholds(drill: dict[str, Any]) -> list[Threshold]:
@@ -23,5 +23,5 @@ def thresholds_of(checks: object) -> list[Threshold]:
             written = sentence.get("check") if isinstance(sentence, dict) else sentence
             if not isinstance(written, str):
                 raise ThresholdError(f"{name}: {written!r} is no sentence; write one like 'p(95) < 800 ms'")
-            found.append(parse_threshold(name, written))
+            found.append(read_threshold(name, written))
     return found

@@ -106,6 +106,11 @@ def test_a_check_that_is_none_is_refused(drill: dict[str, Any]) -> None:
         thresholds(drill)
 
 
+def test_a_check_that_no_drill_may_have_any_more_still_judges_the_run_that_had_it() -> None:
+    (found,) = thresholds({"checks": {"sample_loss": "rate <= 100 %"}})
+    assert (found.operator, found.limit) == ("<=", 1.0)
+
+
 def test_a_run_with_lines_that_nobody_can_read_does_not_pass(tmp_path: Path) -> None:
     """What they held may be what would have failed."""
     rig.passing(tmp_path)
