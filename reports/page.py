@@ -94,6 +94,7 @@ def context(run: Run, harvest: Harvest, seen: Mapping[str, Observations]) -> dic
         "tiles": tiles(harvest, seen),
         "pictures": {name: (drawn, Markup(drawn.svg)) for name, drawn in pictures(run, harvest).items()},  # noqa: S704
         "ramp": ramp_view(run.capacity),
+        "networked": "capacity" not in run.drill,
         "files": downloads(harvest, run.capacity),
         "script": Markup(SCRIPT),  # noqa: S704  our own file
         "script_hash": SCRIPT_HASH,
