@@ -2,9 +2,10 @@
 
 import math
 
-from measures.capacity import Capacity, Range, Window
+from measures.capacity import Capacity, Window
 from measures.run import Run
 from measures.threshold import Threshold
+from reports.ramp import law_words
 
 
 def capacity_lines(run: Run, need: int | None) -> list[str]:
@@ -26,20 +27,7 @@ def _advice(found: Capacity, need: int | None) -> list[str]:
 
 
 def _law(found: Capacity) -> list[str]:
-    law = found.law
-    if law is None:
-        return ["  scalability law: not fitted, it takes four steps at least"]
-    peak = "no peak" if law.peak is None else f"peak at {law.peak:.0f} calls"
-    if law.peak is not None and law.peak > 2 * law.measured_to:
-        peak = "its peak lies more than twice beyond what was measured, so it is not told"
-    contention, coherency = (_range(r) for r in (law.contention, law.coherency))
-    return [f"  scalability law: contention {contention}, coherency {coherency}; {peak}"]
-
-
-def _range(value: Range) -> str:
-    if value.low is None or value.high is None:
-        return f"{value.value:.2g}"
-    return f"{value.value:.2g} ({value.low:.2g} to {value.high:.2g})"
+    return [f"  scalability law: {law_words(found.law) if found.law else 'not fitted, it takes four steps at least'}"]
 
 
 def _step(objective: tuple[Threshold, ...], window: Window) -> str:

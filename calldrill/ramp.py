@@ -56,7 +56,7 @@ class Ramp:
         self._read_to = 0
 
     def run(self) -> None:
-        """Hold step after step until the knee is known, the generator is the limit, or the most was held."""
+        """Hold step after step until the knee, or what the callers can place, is known, or the most was held."""
         length_s = self._one_call_s()
         self._recorder.note(f"a call lasts {length_s:.1f} s")
         held: list[tuple[int, bool]] = []
@@ -68,12 +68,11 @@ class Ramp:
                 for t, f in zip(self._plan.objective, window.figures, strict=True)
             )
             cpu = "unknown" if step.agent_cpu_pct is None else f"{step.agent_cpu_pct:.0f} % of a core"
-            kept = "kept" if window.holds else "BROKEN"
+            kept = "not judged" if step.generator_limited else "kept" if window.holds else "BROKEN"
             self._recorder.note(f"{window.load:.1f} calls at once: objective {kept} ({told}; agent {cpu})")
             if step.generator_limited:
-                self._recorder.note(f"the callers are the limit: {step.reason}", "warning")
-                return
-            held.append((callers, window.holds))
+                self._recorder.note(f"the callers are the limit, so it says nothing: {step.reason}", "warning")
+            held.append((callers, window.holds and not step.generator_limited))
 
     def _steady(self, index: int, callers: int, length_s: float) -> tuple[Step, Window]:
         """A step that is held; once more, for longer, where answers were still getting slower and yet fast enough."""

@@ -186,7 +186,7 @@ def _limit(
 ) -> str:
     if culprit is None:
         if left_out:
-            return f"the callers, not the agent: {left_out[0].reason}"
+            return f"the callers, not the agent: {min(left_out, key=lambda step: step.callers).reason}"
         return "nothing that was tried: no step broke the objective"
     broken = next(window for window in windows if not window.kept[culprit])
     said = f"{objective[culprit].subject}: {objective[culprit]}"

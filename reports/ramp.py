@@ -71,11 +71,11 @@ def _facts(found: Capacity) -> list[tuple[str, str]]:
     if found.recommended is not None:
         calls = plural(found.recommended, "call")
         facts.append((say("recommended"), say("at most {calls} a node", calls=calls)))
-    law = say("not fitted: it takes four steps at least") if found.law is None else _law(found.law)
+    law = say("not fitted: it takes four steps at least") if found.law is None else law_words(found.law)
     return [*facts, (say("scalability law"), law)]
 
 
-def _law(law: Law) -> str:
+def law_words(law: Law) -> str:
     """Its two costs, and where more load brings less, unless that lies beyond what may be told."""
     parts = [
         say("contention {value}", value=_cost(law.contention)),
