@@ -22,7 +22,8 @@ def _advice(found: Capacity, need: int | None) -> list[str]:
         return ["  no load can be recommended: too little of what was tried kept the objective"]
     lines = [f"  recommended: at most {found.recommended} calls a node, which keeps the head-room that was asked for"]
     if need is not None:
-        lines.append(f"  {need} calls need {found.nodes_for(need)} nodes like this one")
+        nodes = found.nodes_for(need)
+        lines.append(f"  {need} calls need {nodes} node{'' if nodes == 1 else 's'} like this one")
     return lines
 
 
