@@ -6,10 +6,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 # Most fast tests wait for something, so one more of them than there are cores; a file's tests stay together. Of those
-# with labs, browsers and loads two run at a time; what measures times has the machine to itself.
+# with labs, browsers and loads three run at a time; what measures times has the machine to itself.
 JOBS   := $(shell expr $$(nproc 2>/dev/null || echo 1) + 1)
 FAST   := $(BIN)/pytest -n $(JOBS) --dist loadfile -m "not lab and not browser and not slow"
-LABS   := $(BIN)/pytest -n 2 --dist loadfile -m "(lab or browser or slow) and not alone"
+LABS   := $(BIN)/pytest -n 3 --dist loadfile -m "(lab or browser or slow) and not alone"
 # What failed beside other tests gets one more chance, alone and told of: a busy machine is not a defect.
 AGAIN  := { test $$? -eq 1 && echo "Failed; once more, each of them alone:" && \
 	$(BIN)/pytest -v --last-failed --last-failed-no-failures none; }
