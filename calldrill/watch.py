@@ -81,8 +81,8 @@ class AgentWatch:
                     self._emit(sample)
                 with self._looked:
                     self._living = sample.active_calls if sample is not None else None
-                    if self._others is None:
-                        self._others = self._living
+                    if self._others is None:  # what a later look tells may be ours already
+                        self._others = self._living or 0
                     self._looked.notify_all()
                 due = max(due + EVERY_S, time.monotonic())
                 self._stop.wait(max(0.0, due - time.monotonic()))

@@ -92,33 +92,49 @@ def test_a_bad_address_is_refused_without_repeating_a_secret(address: str) -> No
 EMPTY = PAGE.replace(b"} 2", b"} 0").replace(b"} 1", b"} 0")
 
 
+UNTOLD = b"process_resident_memory_bytes 4.2e+07\n"
+
+
 class Pages:
-    """The pages that an agent shows, one more at each look, the last one for ever."""
+    """The pages that an agent shows, one more a look, the last one for ever; ``at_work`` once it tells of calls."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *pages: bytes) -> None:
-        self._monkeypatch, self._pages, self.shown = monkeypatch, list(pages), threading.Event()
-        self(None)
+        self._monkeypatch, self.left, self.at_work = monkeypatch, list(pages), threading.Event()
+        self._turn()
 
-    def __call__(self, sample: object) -> None:
-        if self._pages:
-            self._monkeypatch.setattr(Page, "content", self._pages.pop(0))
-        elif not self.shown.is_set():
-            self.shown.set()
+    def __call__(self, sample: MemorySample) -> None:
+        if sample.active_calls:
+            self.at_work.set()
+        self._turn()
+
+    def _turn(self) -> None:
+        if self.left:
+            self._monkeypatch.setattr(Page, "content", self.left.pop(0))
 
 
-@pytest.mark.parametrize(("before", "during", "after"), [(EMPTY, PAGE, EMPTY), (PAGE, PAGE, PAGE), (PAGE, PAGE, EMPTY)])
-def test_it_tells_when_the_agent_holds_no_call_of_ours_any_more(
-    address: str, monkeypatch: pytest.MonkeyPatch, before: bytes, during: bytes, after: bytes
+@pytest.mark.parametrize("before", [EMPTY, UNTOLD])
+def test_it_waits_until_the_agent_holds_no_call_any_more(
+    address: str, monkeypatch: pytest.MonkeyPatch, before: bytes
 ) -> None:
-    with AgentWatch(address, Pages(monkeypatch, before, during, after)) as watch:
+    pages = Pages(monkeypatch, before, PAGE, PAGE, PAGE, EMPTY)
+    with AgentWatch(address, pages) as watch:
+        assert pages.at_work.wait(30)
+        assert watch.wait_until_empty(60) == 0
+    assert pages.left == [], "it waited for the last page"
+
+
+def test_it_does_not_wait_for_calls_that_were_there_before(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = Pages(monkeypatch, PAGE)
+    with AgentWatch(address, pages) as watch:
+        assert pages.at_work.wait(30)
         assert watch.wait_until_empty(60) == 0
 
 
 def test_it_tells_how_many_are_left_and_that_it_cannot_tell(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pages = Pages(monkeypatch, EMPTY, PAGE)
     with AgentWatch(address, pages) as watch:
-        assert pages.shown.wait(30)
+        assert pages.at_work.wait(30)
         assert watch.wait_until_empty(0.01) == 3
-    monkeypatch.setattr(Page, "content", b"process_resident_memory_bytes 4.2e+07\n")
+    monkeypatch.setattr(Page, "content", UNTOLD)
     with AgentWatch(address, lambda sample: None) as watch:
         assert watch.wait_until_empty(60) is None
