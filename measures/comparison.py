@@ -138,29 +138,26 @@ def _compared(figure: _Figure, confidence: float) -> Compared:
     unit = f"{metric.unit}/h" if figure.aggregate == "slope" else metric.unit
     rate = figure.aggregate in ("rate", "share")
     matters = None if figure.a is None else least_that_matters(metric, figure.a)
-    shown_from = _shown_from(figure, difference, confidence)
-    sees = change in ("worse", "better", "same") or _sees(figure, difference)
+    shown_from, in_reach = _power(figure, difference, matters, confidence)
     return Compared(
         metric.name, figure.aggregate, unit, rate, figure.a, figure.b, difference, change, reason, matters, shown_from,
-        sees,
+        sees=in_reach or change != "no evidence",
     )  # fmt: skip
 
 
-def _shown_from(figure: _Figure, difference: Difference | None, confidence: float) -> float | None:
-    if figure.a is None or math.isinf(figure.a) or difference is None:
-        return None
-    matters, worse_up = least_that_matters(figure.metric, figure.a), figure.metric.better == "lower"
+def _power(
+    figure: _Figure, difference: Difference | None, matters: float | None, confidence: float
+) -> tuple[float | None, bool]:
+    """From where on a change for the worse would have shown; whether one that matters is in the interval's reach."""
+    if difference is None or matters is None or figure.a is None or math.isinf(figure.a):
+        return None, False
+    worse_up = figure.metric.better == "lower"
+    reach = reach_of(difference, worse_up)
+    sees = reach is not None and reach <= matters
     if figure.aggregate in ("rate", "share"):
         before, after = map(_trials, figure.seen)
-        return least_shown_of_shares(before, after[1], matters, worse_up, confidence)
-    return least_shown(difference, matters, worse_up, confidence)
-
-
-def _sees(figure: _Figure, difference: Difference | None) -> bool:
-    if figure.a is None or math.isinf(figure.a) or difference is None:
-        return False
-    reach = reach_of(difference, figure.metric.better == "lower")
-    return reach is not None and reach <= least_that_matters(figure.metric, figure.a)
+        return least_shown_of_shares(before, after[1], matters, worse_up, confidence), sees
+    return least_shown(difference, matters, worse_up, confidence), sees
 
 
 def _difference(figure: _Figure, confidence: float) -> Difference | None:
