@@ -224,7 +224,7 @@ def next_load(held: Sequence[tuple[int, bool]], first: int, most: int, finer: in
     """The next load to hold, of those held so far (load, kept); None when the knee is known well enough.
 
     Doubling until a load breaks the objective, then ``finer`` times the middle between the largest load that kept it
-    and the smallest that broke it.
+    and the smallest that broke it, or that the callers could not place.
     """
     if not held:
         return first

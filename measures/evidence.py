@@ -15,6 +15,7 @@
 
 import math
 from collections.abc import Callable
+from statistics import NormalDist
 
 from measures.distribution import proportion_interval
 
@@ -71,9 +72,8 @@ def more_time_s(reach: float, distance: float, lasted_s: float, confidence: floa
     ``reach``: how far the slope's interval goes towards the limit, which lies ``distance`` away. None where that takes
     more than a thousand times as long.
     """
-    from scipy import stats  # noqa: PLC0415
-
-    chance = float(stats.norm.ppf(_SLOPE_PLANNED) / stats.norm.ppf((1 + confidence) / 2))
+    normal = NormalDist()
+    chance = normal.inv_cdf(_SLOPE_PLANNED) / normal.inv_cdf((1 + confidence) / 2)
     if distance <= 0 or math.isinf(reach):
         return None
     times = (reach * (1 + chance) / distance) ** (1 / _SLOPE_SHRINKS)

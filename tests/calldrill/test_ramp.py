@@ -35,7 +35,6 @@ class Scripted(Ramp):
         self, name: str, arrivals: Arrivals, tick: Callable[[], None], started: Callable[[int], None] = lambda ns: None
     ) -> tuple[int, list[Record]]:
         first = self._clock
-        callers = round(arrivals.per_s * CALL_S) if not isinstance(arrivals, Constant) else 1
         if isinstance(arrivals, Constant):
             return first, [call("one", first, [400.0])]
         length_s = arrivals.hold_s
@@ -46,7 +45,7 @@ class Scripted(Ramp):
             load = arrivals.per_s * CALL_S
             slower = [self._latency_ms(load, at_s) + 7 * (number % 5) for _ in range(4)]
             made.append(call(f"{first}-{number}", first + round(at_s * NS_PER_S), slower))
-        if callers > self._placeable:
+        if round(arrivals.per_s * CALL_S) > self._placeable:
             made.append(SelfCheck("callers", 1, 1.0, 25.0, 1, 0, 99.0, True, "media clock late"))
         return first, made
 
