@@ -92,7 +92,7 @@ def _document(drill: Drill, asked: dict[str, Any], embedded: bool) -> dict[str, 
     """The drill as resolved: the checks are the ramp's objective, and judge no run as a whole."""
     kept = ("drill", "callers", "agent") if embedded else ("drill", "callers")
     resolved = {key: part for key, part in drill.resolved().items() if key in kept}
-    if embedded:
+    if embedded and not drill.agent.command:
         resolved["agent"]["settings"] = {**services.UNLESS_ASKED, **resolved["agent"]["settings"]}
     resolved["callers"] = {key: part for key, part in resolved["callers"].items() if key not in ("calls", "arrivals")}
     return {**resolved, "capacity": {**asked, "objective": drill.resolved()["checks"]}}
